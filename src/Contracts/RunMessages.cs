@@ -3,10 +3,15 @@ namespace RlhfFunctions.Contracts;
 /// <summary>Where the prepared inputs of a run lie in Blob storage.</summary>
 public sealed record PreparedRun(string Base, string Reward, string Judge, string Dataset);
 
+/// <summary>The <see cref="Source"/> of each model of a run.</summary>
+public sealed record ModelSources(string Base, string Reward, string Judge);
+
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
 {
     public required string RunId { get; init; }
+
+    public required ModelSources Sources { get; init; }
 
     public required int Steps { get; init; }
 
@@ -57,12 +62,13 @@ public sealed record RunProgress
     public double? SecondsLeft { get; init; }
 }
 
-/// <summary>Input of PrepareModel.</summary>
-/// <param name="RunId">The run.</param>
+/// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
 /// <param name="Source">The model's <see cref="Contracts.Source"/>.</param>
-public sealed record PrepareModelInput(string RunId, string Source);
+public sealed record PrepareModelInput(string Source);
 
 /// <summary>Input of PrepareDataset.</summary>
+/// <param name="RunId">The run whose request names the data.</param>
+/// <param name="BaseModel">The imported model whose tokenizer makes the ids.</param>
 public sealed record PrepareDatasetInput(string RunId, string BaseModel);
 
 /// <summary>Input of RolloutShard.</summary>
