@@ -45,15 +45,16 @@ public static class BlobPaths
         return $"{Runs}/{runId}/measurements/{step:D5}";
     }
 
+    /// <summary>The run itself: its manifest.json is written last, so a run that has it is finished and whole.</summary>
+    public static string Run(string runId)
+    {
+        return $"{Runs}/{runId}";
+    }
+
+    /// <summary>A file that the finished run publishes; <see cref="RunFiles"/> names them.</summary>
     public static string Published(string runId, string file)
     {
         return $"{Runs}/{runId}/{file}";
-    }
-
-    /// <summary>Written last: a run that has it is finished and whole.</summary>
-    public static string RunManifest(string runId)
-    {
-        return $"{Runs}/{runId}/manifest.json";
     }
 
     public static string NightlyEvaluation(string date)
