@@ -1,9 +1,9 @@
 namespace RlhfFunctions.Contracts;
 
-/// <summary>A metric over the held-out dialogues, with a 95 % interval.</summary>
-/// <param name="Mean">Mean of the per-dialogue means.</param>
-/// <param name="StandardDeviation">Unbiased standard deviation between dialogues.</param>
-/// <param name="Low">Lower end of the 95 % interval of the mean (seeded bootstrap by dialogue).</param>
-/// <param name="High">Upper end of it.</param>
-/// <param name="Count">Dialogues.</param>
+/// <summary>A metric over held-out dialogues, with how sure it is.</summary>
+/// <param name="Mean">The mean over dialogues, in the metric's own unit.</param>
+/// <param name="StandardDeviation">The spread between dialogues (sample standard deviation, n − 1); 0 for a single dialogue.</param>
+/// <param name="Low">Lower end of the mean's 95 % bootstrap interval.</param>
+/// <param name="High">Upper end of the mean's 95 % bootstrap interval.</param>
+/// <param name="Count">How many dialogues were measured.</param>
 public sealed record MetricSummary(double Mean, double StandardDeviation, double Low, double High, int Count);
