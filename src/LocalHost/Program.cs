@@ -23,7 +23,7 @@ demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(
 var start = new Command("start", "Only host the functions, until Ctrl-C.");
 start.SetAction(async (arguments, cancellation) =>
 {
-    await using var host = await HostSession.StartAsync(HostOptions(arguments), cancellation);
+    await using var host = await HostSession.StartAsync(HostOptions(arguments), AnsiConsole.WriteLine, cancellation);
     AnsiConsole.WriteLine($"Functions are served at {host.Address}api/; Ctrl-C stops them.");
     await host.WaitForShutdownAsync(cancellation);
 });

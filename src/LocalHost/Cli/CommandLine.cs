@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.LocalHost.Cli;
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 using Spectre.Console;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
@@ -15,7 +16,7 @@ internal static class DemoCommand
     public static async Task RunAsync(DemoOptions options, IAnsiConsole console, CancellationToken cancellation)
     {
         var request = await ReadRequestAsync(options, cancellation);
-        await using var host = await HostSession.StartAsync(options.Host, cancellation);
+        await using var host = await HostSession.StartAsync(options.Host, console.WriteLine, cancellation);
         using var client = new RunClient(host.Address);
 
         string? runId = await FindUnderWayAsync(host.Services, request, cancellation);

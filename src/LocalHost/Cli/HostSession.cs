@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Sockets;
+using Azure.Storage.Blobs;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -26,15 +28,15 @@ internal sealed class HostSession : IAsyncDisposable
     public Uri Address { get; }
 
     /// <summary>The address of the blob service, with a slash at its end.</summary>
-    public string BlobAddress => _azurite.BlobAddress;
+    public Uri BlobAddress => new(Services.GetRequiredService<BlobServiceClient>().Uri.AbsoluteUri.TrimEnd('/') + "/");
 
     public IServiceProvider Services => _app.Services;
 
     /// <exception cref="UserErrorException">A port is taken, Node is missing, or the like.</exception>
-    public static async Task<HostSession> StartAsync(HostOptions options, CancellationToken cancellation)
+    public static async Task<HostSession> StartAsync(HostOptions options, Action<string> say, CancellationToken cancellation)
     {
         RefuseTakenPort(options.Port);
-        var azurite = await Azurite.StartAsync(options.AzuritePort, options.DataFolder, Repository.Root, cancellation);
+        var azurite = await Azurite.StartAsync(Repository.Root, options.DataFolder, options.AzuritePort, say, cancellation);
         try
         {
             var app = Build(options, azurite);
@@ -73,7 +75,7 @@ internal sealed class HostSession : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         builder.Services.AddRlhf(builder.Configuration);
         builder.Services.AddSingleton<RunOutput>();
-        builder.Services.AddLocalFunctions(typeof(FunctionNames).Assembly, new LocalFunctionsOptions());
+        builder.Services.AddLocalFunctions(typeof(HostSession).Assembly, new LocalFunctionsOptions { Json = ContractsJson.Options });
         var app = builder.Build();
         app.MapLocalFunctions();
         return app;
@@ -83,7 +85,7 @@ internal sealed class HostSession : IAsyncDisposable
     {
         try
         {
-            using var listener = new TcpListener(System.Net.IPAddress.Loopback, port);
+            using var listener = new TcpListener(IPAddress.Loopback, port);
             listener.Start();
         }
         catch (SocketException)
