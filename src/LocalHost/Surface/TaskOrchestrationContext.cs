@@ -49,10 +49,8 @@ public abstract class TaskOrchestrationContext
         using var stopTimer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var raised = WaitForExternalEvent<T>(eventName, stopWaiting.Token);
         var expired = CreateTimer(timeout, stopTimer.Token);
-        if (await Task.WhenAny(raised, expired) == expired)
-            await stopWaiting.CancelAsync();
-        else
-            await stopTimer.CancelAsync();
+        var isTooLate = await Task.WhenAny(raised, expired) == expired;
+        (isTooLate ? stopWaiting : stopTimer).Cancel(); // CancelAsync would leave the orchestrator's thread
         return await raised;
     }
 

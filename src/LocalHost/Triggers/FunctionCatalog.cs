@@ -24,9 +24,10 @@ internal sealed class FunctionCatalog
         {
             if (method.GetCustomAttribute<FunctionAttribute>() is not { } function)
                 continue;
-            if (!_functions.TryAdd(function.Name, new(function.Name, method)))
+            var found = new LocalFunction(function.Name, method);
+            if (!_functions.TryAdd(found.Name, found))
                 throw new UserErrorException(
-                    $"Two functions are named '{function.Name}'; one of them is {method.DeclaringType!.Name}.{method.Name}.");
+                    $"Two functions are named '{found.Name}': {_functions[found.Name].MethodName} and {found.MethodName}.");
         }
     }
 

@@ -50,7 +50,10 @@ internal sealed class LocalFunction
     /// <summary>The type of an orchestrator's second parameter, which takes its input.</summary>
     public Type? OrchestrationInputType { get; private set; }
 
-    private string Where => $"Function '{Name}' ({_method.DeclaringType!.Name}.{_method.Name})";
+    /// <summary>Class and method, for messages.</summary>
+    public string MethodName => $"{_method.DeclaringType!.Name}.{_method.Name}";
+
+    private string Where => $"Function '{Name}' ({MethodName})";
 
     private ParameterInfo TriggerParameter { get; }
 

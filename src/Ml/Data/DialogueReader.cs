@@ -29,11 +29,12 @@ public static class DialogueReader
     public static IReadOnlyList<DialogueRow> Read(Stream stream, string name, DialogueColumns? columns = null)
     {
         columns ??= DialogueColumns.DialogSum;
-        var rows = Path.GetExtension(name).ToUpperInvariant() switch
+        var extension = Path.GetExtension(name);
+        var rows = extension.ToUpperInvariant() switch
         {
             ".CSV" => CsvDialogues.Read(stream, name, columns),
             ".JSONL" => JsonLinesDialogues.Read(stream, name, columns),
-            var extension => throw new InvalidDataException($"{name}: cannot tell the format from \"{extension}\". Use .csv or .jsonl."),
+            _ => throw new InvalidDataException($"{name}: cannot tell the format from \"{extension}\". Use .csv or .jsonl."),
         };
         return rows.Count > 0 ? rows : throw new InvalidDataException($"{name} holds no rows.");
     }

@@ -14,7 +14,7 @@ public class ApiListTests
     private static readonly Dictionary<string, HashSet<string>> Real = ReadList();
 
     public static TheoryData<Type> StandIns() => new(typeof(TaskOrchestrationContext).Assembly.GetExportedTypes()
-        .Where(type => type.Namespace!.StartsWith("Microsoft.", StringComparison.Ordinal)));
+        .Where(type => type.Namespace?.StartsWith("Microsoft.", StringComparison.Ordinal) == true));
 
     [Theory]
     [MemberData(nameof(StandIns))]
