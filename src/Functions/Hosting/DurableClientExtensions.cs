@@ -9,7 +9,7 @@ internal static class DurableClientExtensions
     public static async Task StartOnceAsync(
         this DurableTaskClient client, string orchestrator, string instanceId, object input, CancellationToken cancellation)
     {
-        if (await client.GetInstanceAsync(instanceId, cancellation) is not null) return;
+        if (await client.GetInstanceAsync(instanceId, cancellation: cancellation) is not null) return;
         await client.ScheduleNewOrchestrationInstanceAsync(orchestrator, input, new StartOrchestrationOptions(instanceId), cancellation);
     }
 }

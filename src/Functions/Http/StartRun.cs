@@ -46,7 +46,7 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
                 $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.");
         }
 
-        if (await client.GetInstanceAsync(request.RunId, cancellation) is null)
+        if (await client.GetInstanceAsync(request.RunId, cancellation: cancellation) is null)
         {
             var state = new RlhfRunState
             {
