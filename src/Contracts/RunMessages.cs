@@ -71,6 +71,9 @@ public sealed record PrepareModelInput(string Source);
 /// <param name="BaseModel">The imported model whose tokenizer makes the ids.</param>
 public sealed record PrepareDatasetInput(string RunId, string BaseModel);
 
+/// <summary>Input of PrepareAdapter.</summary>
+public sealed record PrepareAdapterInput(string RunId, string BaseModel);
+
 /// <summary>Input of RolloutShard.</summary>
 public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int Step, int Shard);
 

@@ -2,6 +2,7 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Activities;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
@@ -30,6 +31,7 @@ public static class RlhfServices
         services.AddSingleton<Datasets>();
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
+        services.AddSingleton<PolicyMeasuring>();
         return services;
     }
 

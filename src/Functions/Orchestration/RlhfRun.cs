@@ -27,8 +27,11 @@ public static class RlhfRun
         context.SetCustomStatus(progress);
         string[] models = await Task.WhenAll(new[] { state.Sources.Base, state.Sources.Reward, state.Sources.Judge }.Select(
             source => context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(source), ActivityRetries.Default)));
+        var adapter = context.CallActivityAsync<string>(
+            FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, models[0]), ActivityRetries.Default);
         string dataset = await context.CallActivityAsync<string>(
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, models[0]), ActivityRetries.Default);
+        await adapter;
         var prepared = new PreparedRun(models[0], models[1], models[2], dataset);
         var preparedAt = context.CurrentUtcDateTime;
 

@@ -17,13 +17,28 @@ public sealed class ArtifactStore(BlobFiles blobs)
     /// <param name="path">Where it lies.</param>
     /// <param name="make">Computes files and result.</param>
     /// <param name="cancellation">Stops the work; nothing becomes visible then.</param>
-    public async Task<TResult> MakeOnceAsync<TResult>(
+    public Task<TResult> MakeOnceAsync<TResult>(
         string path, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
+    {
+        return MakeOnceAsync(path, $"{path}/{Guid.NewGuid():n}", make, cancellation);
+    }
+
+    /// <summary>
+    /// As <see cref="MakeOnceAsync{TResult}(string, Func{CancellationToken, Task{NewArtifact{TResult}}}, CancellationToken)"/>, but
+    /// under plain names that people and tools can rely on. Only for files that every attempt writes alike.
+    /// </summary>
+    public Task<TResult> PublishOnceAsync<TResult>(
+        string path, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
+    {
+        return MakeOnceAsync(path, path, make, cancellation);
+    }
+
+    private async Task<TResult> MakeOnceAsync<TResult>(
+        string path, string attempt, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
     {
         if (await FindAsync<TResult>(path, cancellation) is { } made) return made.Result;
 
         var artifact = await make(cancellation);
-        string attempt = $"{path}/{Guid.NewGuid():n}";
         var files = new List<ArtifactFile>();
         foreach (var (name, open) in artifact.Files)
             files.Add(await WriteAsync(name, $"{attempt}/{name}", open, cancellation));
@@ -33,7 +48,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
             return artifact.Result;
 
         // Another attempt was faster: its output is the artefact, ours was for nothing.
-        foreach (var file in files) await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
+        foreach (var file in files.Where(_ => attempt != path)) await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
         return (await GetAsync<TResult>(path, cancellation)).Result;
     }
 
