@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.Hosting;
@@ -26,6 +27,7 @@ internal sealed class DurableEngine(
     private readonly SemaphoreSlim _activitySlots = new(options.MaxConcurrentActivities);
     private readonly SemaphoreSlim _starting = new(1);
     private readonly CancellationTokenSource _stopping = new();
+    private Exception? _failure;
 
     public InstanceStore Store => store;
 
@@ -61,6 +63,8 @@ internal sealed class DurableEngine(
         foreach (var actor in _live.Values)
             actor.CloseMailbox();
         await Task.WhenAll(_live.Values.Select(actor => actor.Loop)).WaitAsync(cancellationToken);
+        if (_failure is { } failure)
+            ExceptionDispatchInfo.Throw(failure); // so that the application's Run throws it
     }
 
     public void Dispose()
@@ -126,7 +130,7 @@ internal sealed class DurableEngine(
     public void OnActorFailed(string instanceId, Exception problem)
     {
         Log.LogCritical(problem, "Orchestration {InstanceId} cannot go on, and so this host stops: {Problem}", instanceId, problem.Message);
-        Environment.ExitCode = 1;
+        _failure ??= problem;
         lifetime.StopApplication();
     }
 

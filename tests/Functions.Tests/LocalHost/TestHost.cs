@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RlhfFunctions.LocalHost.Hosting;
 
@@ -82,6 +83,13 @@ internal sealed class TestHost : IAsyncDisposable
 
     public Task<OrchestrationMetadata> FinishAsync(string id) =>
         Client.WaitForInstanceCompletionAsync(id, getInputsAndOutputs: true).WaitAsync(TimeSpan.FromSeconds(20));
+
+    /// <summary>Waits until the host stops by itself, and throws what made it stop.</summary>
+    public async Task WaitForShutdownAsync()
+    {
+        await _app.WaitForShutdownAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await _app.DisposeAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {
