@@ -74,7 +74,8 @@ internal sealed class DurableEngine(
         _stopping.Dispose();
     }
 
-    public InstanceActor? FindLive(string instanceId) => _live.GetValueOrDefault(instanceId);
+    public InstanceActor? FindLive(string instanceId) =>
+        _live.TryGetValue(instanceId, out var actor) && !actor.Instance.IsCompleted() ? actor : null;
 
     /// <summary>Stores a new instance and starts it. An id that has ended may be used again; one that is active may not.</summary>
     public async Task ScheduleAsync(Instance instance, CancellationToken cancellation)
@@ -84,9 +85,9 @@ internal sealed class DurableEngine(
         try
         {
             var existing = await store.ReadAsync(instance.InstanceId, cancellation);
-            if (_live.ContainsKey(instance.InstanceId) || existing?.Instance.IsCompleted() == false)
+            if (existing?.Instance.IsCompleted() == false)
                 throw new InvalidOperationException(
-                    $"An orchestration instance with the id '{instance.InstanceId}' is already {existing?.Instance.Status}.");
+                    $"An orchestration instance with the id '{instance.InstanceId}' is already {existing.Instance.Status}.");
             var actor = new InstanceActor(this, await store.WriteAsync(instance, existing?.Version, cancellation));
             _live[instance.InstanceId] = actor;
             actor.Start();

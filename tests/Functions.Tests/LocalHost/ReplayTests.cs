@@ -61,6 +61,24 @@ public class ReplayTests
     }
 
     [Fact]
+    public void Only_the_last_episode_is_not_replayed()
+    {
+        var seen = new List<bool>();
+        Replay.Run(
+            Instance.New("instance", "test", null, DateTimeOffset.UnixEpoch),
+            [new EpisodeStarted(default), new ExecutionStarted(null), new TimerCall(0, default), new EpisodeStarted(default), new CallSucceeded(0, null)],
+            async context =>
+            {
+                seen.Add(context.IsReplaying);
+                await context.CreateTimer(default(DateTime), CancellationToken.None);
+                seen.Add(context.IsReplaying);
+                return null;
+            },
+            Converter, NullLoggerFactory.Instance, () => { });
+        Assert.Equal([true, false], seen);
+    }
+
+    [Fact]
     public void A_history_whose_call_is_missing_from_the_code_is_refused()
     {
         var (history, _) = Play(nameof(SampleOrchestrators.FanOut), "2", lastFirst: false).Single();

@@ -32,6 +32,8 @@ public sealed class Probe
 /// <summary>A local host with some function classes, on a free port.</summary>
 internal sealed class TestHost : IAsyncDisposable
 {
+    public const int MaxConcurrentActivities = 4;
+
     private readonly WebApplication _app;
 
     private TestHost(WebApplication app) => _app = app;
@@ -61,7 +63,7 @@ internal sealed class TestHost : IAsyncDisposable
         {
             Json = new(JsonSerializerDefaults.Web),
             TaskHub = taskHub,
-            MaxConcurrentActivities = 8,
+            MaxConcurrentActivities = MaxConcurrentActivities,
             BlobPollInterval = TimeSpan.FromMilliseconds(200),
         });
         configure?.Invoke(builder);

@@ -147,8 +147,8 @@ public sealed class TriggerTests(AzuriteFixture azurite)
     [Fact]
     public async Task Two_functions_of_one_name_are_refused()
     {
-        var refusal = await Assert.ThrowsAsync<UserErrorException>(() => StartAsync(typeof(WrongResult), typeof(WrongTriggerType)));
-        Assert.Contains("Two functions are named 'Lost': WrongResult.Run and WrongTriggerType.Run", refusal.Message, StringComparison.Ordinal);
+        var refusal = await Assert.ThrowsAsync<UserErrorException>(() => StartAsync(typeof(OneOfTwo), typeof(OtherOfTwo)));
+        Assert.Contains("Two functions are named 'Lost': OneOfTwo.Run and OtherOfTwo.Run", refusal.Message, StringComparison.Ordinal);
     }
 
     private Task<TestHost> StartAsync(params Type[] functions) => TestHost.StartAsync(azurite.Blobs, _taskHub, functions);
@@ -164,6 +164,18 @@ public sealed class TriggerTests(AzuriteFixture azurite)
             Assert.True(patience > 0, "Waited ten seconds in vain.");
             await Task.Delay(50);
         }
+    }
+
+    public static class OneOfTwo
+    {
+        [Function("Lost")]
+        public static void Run([ActivityTrigger] string input) => _ = input;
+    }
+
+    public static class OtherOfTwo
+    {
+        [Function("Lost")]
+        public static void Run([ActivityTrigger] string input) => _ = input;
     }
 
     public static class NoTrigger
