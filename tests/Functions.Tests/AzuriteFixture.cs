@@ -22,6 +22,9 @@ public sealed class AzuriteFixture : IAsyncLifetime
     /// <summary>The port that Azurite listens on.</summary>
     public int Port => _azurite.Port;
 
+    /// <summary>A client with options of the test's own, to watch or disturb what goes over the wire.</summary>
+    public BlobServiceClient Connect(BlobClientOptions options) => new(_azurite.ConnectionString, options);
+
     public static string NewContainerName() => $"test-{Guid.NewGuid():N}";
 
     public static int FreePort()
@@ -34,7 +37,7 @@ public sealed class AzuriteFixture : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _azurite = await Azurite.StartAsync(Repository.Root, _dataFolder, FreePort(), Console.WriteLine, CancellationToken.None);
-        Blobs = new(_azurite.ConnectionString);
+        Blobs = Connect(new());
     }
 
     public async ValueTask DisposeAsync()

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.Hosting;
@@ -26,6 +27,7 @@ internal sealed class DurableEngine(
     private readonly SemaphoreSlim _activitySlots = new(options.MaxConcurrentActivities);
     private readonly SemaphoreSlim _starting = new(1);
     private readonly CancellationTokenSource _stopping = new();
+    private Exception? _failure;
 
     public InstanceStore Store => store;
 
@@ -61,6 +63,8 @@ internal sealed class DurableEngine(
         foreach (var actor in _live.Values)
             actor.CloseMailbox();
         await Task.WhenAll(_live.Values.Select(actor => actor.Loop)).WaitAsync(cancellationToken);
+        if (_failure is { } failure)
+            ExceptionDispatchInfo.Throw(failure); // so that the application's Run throws it
     }
 
     public void Dispose()
@@ -70,7 +74,8 @@ internal sealed class DurableEngine(
         _stopping.Dispose();
     }
 
-    public InstanceActor? FindLive(string instanceId) => _live.GetValueOrDefault(instanceId);
+    public InstanceActor? FindLive(string instanceId) =>
+        _live.TryGetValue(instanceId, out var actor) && !actor.Instance.IsCompleted() ? actor : null;
 
     /// <summary>Stores a new instance and starts it. An id that has ended may be used again; one that is active may not.</summary>
     public async Task ScheduleAsync(Instance instance, CancellationToken cancellation)
@@ -80,9 +85,9 @@ internal sealed class DurableEngine(
         try
         {
             var existing = await store.ReadAsync(instance.InstanceId, cancellation);
-            if (_live.ContainsKey(instance.InstanceId) || existing?.Instance.IsCompleted() == false)
+            if (existing?.Instance.IsCompleted() == false)
                 throw new InvalidOperationException(
-                    $"An orchestration instance with the id '{instance.InstanceId}' is already {existing?.Instance.Status}.");
+                    $"An orchestration instance with the id '{instance.InstanceId}' is already {existing.Instance.Status}.");
             var actor = new InstanceActor(this, await store.WriteAsync(instance, existing?.Version, cancellation));
             _live[instance.InstanceId] = actor;
             actor.Start();
@@ -126,7 +131,7 @@ internal sealed class DurableEngine(
     public void OnActorFailed(string instanceId, Exception problem)
     {
         Log.LogCritical(problem, "Orchestration {InstanceId} cannot go on, and so this host stops: {Problem}", instanceId, problem.Message);
-        Environment.ExitCode = 1;
+        _failure ??= problem;
         lifetime.StopApplication();
     }
 

@@ -77,8 +77,13 @@ internal sealed class InstanceActor
             _engine.OnActorFailed(Instance.InstanceId, problem);
         }
         CloseMailbox();
+        _completed.TrySetCanceled();
+        _orchestratorStarted.TrySetCanceled();
         while (_mailbox.Reader.TryRead(out var late))
-            late.Stored.TrySetResult();
+            if (Instance.IsCompleted())
+                late.Stored.TrySetResult();
+            else
+                late.Stored.TrySetException(new InvalidOperationException("The host is stopping."));
     }
 
     private async Task StepAsync(IEnumerable<Message> messages)

@@ -17,6 +17,7 @@ internal sealed record StoredInstance(Instance Instance, ETag? Version);
 internal sealed class InstanceStore(BlobServiceClient blobs, LocalFunctionsOptions options, ILogger<InstanceStore> log)
 {
     private const string Folder = "instances/";
+    private const string Extension = ".json";
     private const string StatusKey = "status";
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -45,7 +46,7 @@ internal sealed class InstanceStore(BlobServiceClient blobs, LocalFunctionsOptio
         {
             return null;
         }
-        catch (JsonException corrupt)
+        catch (Exception corrupt) when (corrupt is JsonException or NotSupportedException)
         {
             throw new InvalidDataException(
                 $"Blob '{_hub.Name}/{blob.Name}' is not an orchestration instance: {corrupt.Message} Delete it to free the instance id.",
@@ -62,6 +63,8 @@ internal sealed class InstanceStore(BlobServiceClient blobs, LocalFunctionsOptio
         var prefix = Folder + Uri.EscapeDataString(idPrefix ?? "");
         await foreach (var blob in _hub.GetBlobsAsync(BlobTraits.Metadata, BlobStates.None, prefix, cancellation))
         {
+            if (!blob.Name.EndsWith(Extension, StringComparison.Ordinal))
+                continue;
             // Finished instances pile up; the status in the metadata spares reading them.
             if (blob.Metadata.TryGetValue(StatusKey, out var text)
                 && Enum.TryParse<OrchestrationRuntimeStatus>(text, out var status)
@@ -97,14 +100,15 @@ internal sealed class InstanceStore(BlobServiceClient blobs, LocalFunctionsOptio
         {
             return new(instance, (await blob.UploadAsync(content, upload, cancellation)).Value.ETag);
         }
-        catch (RequestFailedException conflict) when (conflict.Status is 409 or 412)
+        catch (RequestFailedException conflict) when (conflict.Status is 404 or 409 or 412)
         {
             // A write whose answer got lost is sent again and then meets itself.
-            var current = await blob.DownloadContentAsync(cancellation);
-            if (current.Value.Content.ToMemory().Span.SequenceEqual(content))
-                return new(instance, current.Value.Details.ETag);
+            if (await blob.ExistsAsync(cancellation)
+                && (await blob.DownloadContentAsync(cancellation)).Value is var current
+                && current.Content.ToMemory().Span.SequenceEqual(content))
+                return new(instance, current.Details.ETag);
             throw new SecondHostException(
-                $"Blob '{_hub.Name}/{blob.Name}' was changed by another process. Only one local host may work on a task hub: "
+                $"Blob '{_hub.Name}/{blob.Name}' was changed or removed by another process. Only one local host may work on a task hub: "
                 + "stop the other one, or give this one another task hub.",
                 conflict);
         }
@@ -113,9 +117,9 @@ internal sealed class InstanceStore(BlobServiceClient blobs, LocalFunctionsOptio
     public async Task<bool> DeleteAsync(string instanceId, CancellationToken cancellation) =>
         await BlobOf(instanceId).DeleteIfExistsAsync(cancellationToken: cancellation);
 
-    private BlobClient BlobOf(string instanceId) => _hub.GetBlobClient($"{Folder}{Uri.EscapeDataString(instanceId)}.json");
+    private BlobClient BlobOf(string instanceId) => _hub.GetBlobClient($"{Folder}{Uri.EscapeDataString(instanceId)}{Extension}");
 
-    private static string IdOf(string blobName) => Uri.UnescapeDataString(blobName[Folder.Length..^".json".Length]);
+    private static string IdOf(string blobName) => Uri.UnescapeDataString(blobName[Folder.Length..^Extension.Length]);
 }
 
 /// <summary>Somebody else writes to this host's task hub; going on would run work twice and lose some.</summary>

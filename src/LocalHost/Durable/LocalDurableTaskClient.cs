@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.DurableTask;
@@ -38,7 +39,7 @@ internal sealed class LocalDurableTaskClient(
     public override async Task RaiseEventAsync(
         string instanceId, string eventName, object? eventPayload = null, CancellationToken cancellation = default)
     {
-        if (!await SendAsync(instanceId, new Raise(new(eventName, converter.Serialize(eventPayload))), cancellation))
+        if (!await SendAsync(instanceId, new Raise(new(eventName, Serialize(eventPayload))), cancellation))
             log.LogWarning("Dropped event {Event}: there is no active instance {InstanceId}.", eventName, instanceId);
     }
 
@@ -61,7 +62,7 @@ internal sealed class LocalDurableTaskClient(
     public override async Task TerminateInstanceAsync(
         string instanceId, TerminateInstanceOptions? options = null, CancellationToken cancellation = default)
     {
-        await SendAsync(instanceId, new Terminate(converter.Serialize(options?.Output)), cancellation);
+        await SendAsync(instanceId, new Terminate(Serialize(options?.Output)), cancellation);
         if (options?.Recursive == true)
             await foreach (var child in ChildrenOf(instanceId, status => !Instance.IsFinal(status), cancellation))
                 await TerminateInstanceAsync(child, options, cancellation);
@@ -98,6 +99,9 @@ internal sealed class LocalDurableTaskClient(
     }
 
     public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>What came in as JSON goes on as it is; the app's options need not know how to write it.</summary>
+    private string? Serialize(object? value) => value is JsonNode json ? json.ToJsonString() : converter.Serialize(value);
 
     private async Task<bool> SendAsync(string instanceId, Message message, CancellationToken cancellation) =>
         engine.FindLive(instanceId) is { } actor && await actor.TrySendAsync(message).WaitAsync(cancellation);

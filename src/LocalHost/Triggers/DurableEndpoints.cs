@@ -18,7 +18,7 @@ internal static class DurableEndpoints
         instance.MapGet("", GetStatusAsync);
         instance.MapDelete("", PurgeAsync);
         instance.MapPost("terminate", (string id, string? reason, DurableTaskClient client) =>
-            SteerAsync(client, id, () => client.TerminateInstanceAsync(id, (object?)reason)));
+            SteerAsync(client, id, () => client.TerminateInstanceAsync(id, (object?)JsonValue.Create(reason))));
         instance.MapPost("suspend", (string id, string? reason, DurableTaskClient client) =>
             SteerAsync(client, id, () => client.SuspendInstanceAsync(id, reason)));
         instance.MapPost("resume", (string id, string? reason, DurableTaskClient client) =>

@@ -71,7 +71,7 @@ internal sealed class LocalFunction
         if (returned is not Task task)
             return returned;
         await task;
-        return _method.ReturnType.IsGenericType ? ((dynamic)task).Result : null;
+        return _method.ReturnType.IsGenericType ? _method.ReturnType.GetProperty(nameof(Task<>.Result))!.GetValue(task) : null;
     }
 
     private void CheckTypes()

@@ -43,7 +43,7 @@ internal sealed class TimerTriggers(
         {
             status = new() { Last = status?.Last ?? default, Next = schedule.GetNextOccurrence(Now), LastUpdated = Now };
             if (trigger.UseMonitor)
-                await monitor.UploadAsync(BinaryData.FromObjectAsJson(status), overwrite: true, stopping);
+                await WriteAsync(monitor, status, stopping);
             await clock.DelayUntilAsync(new(status.Next, TimeSpan.Zero), stopping);
             await FireAsync(isPastDue: false);
         }
@@ -75,6 +75,19 @@ internal sealed class TimerTriggers(
         return CrontabSchedule.TryParse(expression, new() { IncludingSeconds = true }) ?? throw new UserErrorException(
             $"Timer function '{function.Name}': '{expression}' is not a schedule of six fields "
             + "(second minute hour day month day-of-week).");
+    }
+
+    /// <summary>A timer that cannot note its next time still fires; it only cannot be made up for.</summary>
+    private async Task WriteAsync(BlobClient monitor, ScheduleStatus status, CancellationToken cancellation)
+    {
+        try
+        {
+            await monitor.UploadAsync(BinaryData.FromObjectAsJson(status), overwrite: true, cancellation);
+        }
+        catch (Exception problem) when (!cancellation.IsCancellationRequested)
+        {
+            log.LogError(problem, "Could not write blob '{Container}/{Blob}'.", options.TaskHub, monitor.Name);
+        }
     }
 
     private async Task<ScheduleStatus?> ReadAsync(BlobClient monitor, CancellationToken cancellation)

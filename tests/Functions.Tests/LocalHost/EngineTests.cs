@@ -126,6 +126,40 @@ public sealed class EngineTests(AzuriteFixture azurite) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_failed_sub_orchestration_fails_its_parent_with_the_cause_inside()
+    {
+        var done = await _host.RunAsync(nameof(SampleOrchestrators.ParentOfOne), nameof(SampleOrchestrators.LetFail));
+        Assert.Equal(OrchestrationRuntimeStatus.Failed, done.RuntimeStatus);
+        Assert.Equal("boom", done.FailureDetails!.InnerFailure!.InnerFailure!.ErrorMessage);
+    }
+
+    [Fact]
+    public async Task Terminating_and_purging_reach_sub_orchestrations_when_asked_to()
+    {
+        var id = await _host.Client.ScheduleNewOrchestrationInstanceAsync(
+            nameof(SampleOrchestrators.ParentOfOne), nameof(SampleOrchestrators.WaitForGate), CancellationToken.None);
+        await _host.Probe.Gate("gate entered");
+        await _host.Client.TerminateInstanceAsync(id, new TerminateInstanceOptions("enough", Recursive: true));
+        Assert.Equal(OrchestrationRuntimeStatus.Terminated, (await _host.FinishAsync("only child")).RuntimeStatus);
+        Assert.Equal(2, (await _host.Client.PurgeInstanceAsync(id, new PurgeInstanceOptions(Recursive: true))).PurgedInstanceCount);
+    }
+
+    [Fact]
+    public async Task No_more_activities_run_at_once_than_allowed()
+    {
+        var ids = new List<string>();
+        for (var number = 0; number < TestHost.MaxConcurrentActivities + 1; number++)
+            ids.Add(await _host.Client.ScheduleNewOrchestrationInstanceAsync(
+                nameof(SampleOrchestrators.WaitForGate), "gate", CancellationToken.None));
+        await Task.WhenAll(ids.Select(id => _host.Client.WaitForInstanceStartAsync(id)));
+        await Task.Delay(300);
+        Assert.Equal(TestHost.MaxConcurrentActivities, _host.Probe.Count("gate"));
+        _host.Probe.Open("gate");
+        await Task.WhenAll(ids.Select(_host.FinishAsync));
+        Assert.Equal(ids.Count, _host.Probe.Count("gate"));
+    }
+
+    [Fact]
     public async Task An_active_id_is_refused_and_one_that_has_ended_starts_again()
     {
         var twice = new StartOrchestrationOptions("twice");

@@ -117,6 +117,10 @@ public static class SampleOrchestrators
         return $"{doubled.Sum(numbers => numbers.Sum())} {named}";
     }
 
+    [Function(nameof(ParentOfOne))]
+    public static Task<string> ParentOfOne([OrchestrationTrigger] TaskOrchestrationContext context, string child) =>
+        context.CallSubOrchestratorAsync<string>(child, "gate", new SubOrchestrationOptions(instanceId: "only child"));
+
     [Function(nameof(Child))]
     public static string Child([OrchestrationTrigger] TaskOrchestrationContext context) =>
         $"{context.InstanceId} of {context.Parent!.Name.Name} got {context.GetInput<string>()}";

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using RlhfFunctions.LocalHost.Hosting;
 
@@ -31,6 +32,8 @@ public sealed class Probe
 /// <summary>A local host with some function classes, on a free port.</summary>
 internal sealed class TestHost : IAsyncDisposable
 {
+    public const int MaxConcurrentActivities = 4;
+
     private readonly WebApplication _app;
 
     private TestHost(WebApplication app) => _app = app;
@@ -60,7 +63,7 @@ internal sealed class TestHost : IAsyncDisposable
         {
             Json = new(JsonSerializerDefaults.Web),
             TaskHub = taskHub,
-            MaxConcurrentActivities = 8,
+            MaxConcurrentActivities = MaxConcurrentActivities,
             BlobPollInterval = TimeSpan.FromMilliseconds(200),
         });
         configure?.Invoke(builder);
@@ -82,6 +85,13 @@ internal sealed class TestHost : IAsyncDisposable
 
     public Task<OrchestrationMetadata> FinishAsync(string id) =>
         Client.WaitForInstanceCompletionAsync(id, getInputsAndOutputs: true).WaitAsync(TimeSpan.FromSeconds(20));
+
+    /// <summary>Waits until the host stops by itself, and throws what made it stop.</summary>
+    public async Task WaitForShutdownAsync()
+    {
+        await _app.WaitForShutdownAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await _app.DisposeAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {
