@@ -1,0 +1,184 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Unicode;
+
+namespace RlhfFunctions.Ml.Text;
+
+/// <summary>
+/// Text to token ids and back for models of the Llama family that ship a SentencePiece <c>tokenizer.model</c>, equal to Hugging
+/// Face's fast tokenizer with its "legacy" normalizer (TinyLlama-Chat, Llama 2): every stretch between added tokens gets one space in
+/// front. Immutable, so one instance serves all threads.
+/// </summary>
+public sealed class LlamaText
+{
+    private const char Space = '\u2581';
+
+    private readonly string?[] _pieces; // by id; a null is a hole between the vocabulary and an added token
+    private readonly bool[] _isSpecial;
+    private readonly short[] _byteValues; // the byte that a piece spells, -1 for ordinary pieces
+    private readonly Dictionary<int, int> _idOfCodePoint = [];
+    private readonly IReadOnlyList<int> _byteIds;
+    private readonly BytePairMerges _merges;
+    private readonly AddedTokens _added;
+
+    /// <summary>Id of the token that starts every prompt.</summary>
+    public int BosId { get; }
+
+    /// <summary>Id of the token that ends a text. Chat models end a turn with a token of their own: see <see cref="FindId"/>.</summary>
+    public int EosId { get; }
+
+    /// <summary>Id that fills the places after a text's end; <see cref="EosId"/> where the files name no padding token.</summary>
+    public int PadId { get; }
+
+    /// <summary>One more than the highest id, added tokens included.</summary>
+    public int VocabularySize => _pieces.Length;
+
+    private LlamaText(string folder, SentencePieceModel model, TokenizerFiles files)
+    {
+        var added = files.Added().ToDictionary(token => token.Content);
+        var idOfPiece = new Dictionary<string, int>();
+        for (var id = 0; id < model.Texts.Count; id++)
+            idOfPiece.TryAdd(model.Texts[id], id);
+
+        int? Special(string key, string? fallback)
+        {
+            if ((files.Name(key) ?? fallback) is not { } content)
+                return null;
+            if (!added.TryGetValue(content, out var token))
+            {
+                if (!idOfPiece.TryGetValue(content, out var id))
+                    throw new InvalidDataException(
+                        $"{folder}: the {key} \"{content}\" is neither in tokenizer.model nor among the added tokens. Add the model's added_tokens.json.");
+                added[content] = token = new(content, id);
+            }
+            return token.Id;
+        }
+
+        BosId = Special("bos_token", "<s>")!.Value;
+        EosId = Special("eos_token", "</s>")!.Value;
+        PadId = Special("pad_token", null) ?? EosId;
+        Special("unk_token", "<unk>");
+        _added = new AddedTokens(added.Values);
+        _merges = new BytePairMerges(model);
+        _byteIds = model.ByteIds;
+
+        var size = Math.Max(model.Texts.Count, added.Values.Max(token => token.Id) + 1);
+        _pieces = new string?[size];
+        _isSpecial = new bool[size];
+        _byteValues = new short[size];
+        Array.Fill(_byteValues, (short)-1);
+        for (var id = 0; id < model.Texts.Count; id++)
+        {
+            var piece = model.Texts[id];
+            _pieces[id] = piece.Replace(Space, ' ');
+            if (piece.Length > 0 && Rune.TryGetRuneAt(piece, 0, out var rune) && rune.Utf16SequenceLength == piece.Length)
+                _idOfCodePoint[rune.Value] = id;
+        }
+        for (var value = 0; value < _byteIds.Count; value++)
+            _byteValues[_byteIds[value]] = (short)value;
+        foreach (var token in added.Values)
+        {
+            _pieces[token.Id] = token.Content;
+            _isSpecial[token.Id] = token.IsSpecial;
+        }
+    }
+
+    /// <summary>
+    /// Reads <c>tokenizer.model</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and <c>added_tokens.json</c> where
+    /// present; without them Llama's own <c>&lt;s&gt;</c>, <c>&lt;/s&gt;</c> and <c>&lt;unk&gt;</c> apply.
+    /// </summary>
+    /// <exception cref="InvalidDataException">A file is missing or is not what it should be; the message names it.</exception>
+    public static LlamaText FromFolder(string folder)
+    {
+        var path = Path.Combine(folder, "tokenizer.model");
+        if (!File.Exists(path))
+            throw new InvalidDataException($"{path} is missing: put the model's SentencePiece file there (a tokenizer.json alone is not supported).");
+        return new(folder, SentencePieceModel.Read(path), new TokenizerFiles(folder));
+    }
+
+    /// <summary>
+    /// Token ids of a text. Added tokens written in it, such as <c>&lt;|im_end|&gt;</c>, become their ids: do not pass on the text of
+    /// strangers where that matters. An unpaired surrogate counts as U+FFFD. Nothing is truncated.
+    /// </summary>
+    /// <param name="text">Any text; "" gives no more than the start token.</param>
+    /// <param name="addBos">True puts <see cref="BosId"/> in front.</param>
+    public int[] Encode(string text, bool addBos = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        if (addBos)
+            ids.Add(BosId);
+        var symbols = new List<int>();
+        foreach (var (plain, token) in _added.Split(text))
+        {
+            if (token is not null)
+            {
+                ids.Add(token.Id);
+                continue;
+            }
+            symbols.Clear();
+            AddSymbols(new Rune(Space), symbols);
+            foreach (var rune in plain.EnumerateRunes())
+                AddSymbols(rune.Value == ' ' ? new Rune(Space) : rune, symbols);
+            _merges.Apply(CollectionsMarshal.AsSpan(symbols), ids);
+        }
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// Text of token ids: pieces joined, runs of byte pieces read as UTF-8 (one U+FFFD for each byte of a run that is none), then one
+    /// leading space dropped.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">An id stands for no token; the message names it.</exception>
+    public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens = true)
+    {
+        ArgumentNullException.ThrowIfNull(ids);
+        var text = new StringBuilder();
+        var bytes = new List<byte>();
+        foreach (var id in ids)
+        {
+            if (id < 0 || id >= _pieces.Length || _pieces[id] is not { } piece)
+                throw new ArgumentOutOfRangeException(
+                    nameof(ids), $"Token id {id} stands for no token of this vocabulary of {VocabularySize}: "
+                    + "the ids come from a model with other tokens, or added_tokens.json is missing.");
+            if (skipSpecialTokens && _isSpecial[id])
+                continue;
+            if (_byteValues[id] >= 0)
+            {
+                bytes.Add((byte)_byteValues[id]);
+                continue;
+            }
+            AppendBytes(text, bytes);
+            text.Append(piece);
+        }
+        AppendBytes(text, bytes);
+        return text.Length > 0 && text[0] == ' ' ? text.ToString(1, text.Length - 1) : text.ToString();
+    }
+
+    /// <summary>The id of a token by its text (<c>&lt;|im_end|&gt;</c>), or null where there is none.</summary>
+    public int? FindId(string token) => Array.IndexOf(_pieces, token) is >= 0 and var id ? id : null;
+
+    private void AddSymbols(Rune rune, List<int> symbols)
+    {
+        if (_idOfCodePoint.TryGetValue(rune.Value, out var id))
+        {
+            symbols.Add(id);
+            return;
+        }
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+            symbols.Add(_byteIds[value]);
+    }
+
+    private static void AppendBytes(StringBuilder text, List<byte> bytes)
+    {
+        if (bytes.Count == 0)
+            return;
+        var run = CollectionsMarshal.AsSpan(bytes);
+        if (Utf8.IsValid(run))
+            text.Append(Encoding.UTF8.GetString(run));
+        else
+            text.Append('\uFFFD', run.Length);
+        bytes.Clear();
+    }
+}
