@@ -8,7 +8,7 @@ namespace RlhfFunctions.Ml.Models;
 internal sealed class LlamaDecoder : nn.Module
 {
     [ComponentName(Name = "embed_tokens")]
-    private readonly TokenEmbedding _embedding;
+    private readonly Embedding _embedding;
 
     [ComponentName(Name = "layers")]
     private readonly ModuleList<LlamaLayer> _layers;
@@ -21,7 +21,7 @@ internal sealed class LlamaDecoder : nn.Module
     public LlamaDecoder(LlamaConfig config, WeightSource weights)
         : base(nameof(LlamaDecoder))
     {
-        _embedding = new TokenEmbedding(weights.Matrix("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize));
+        _embedding = new Embedding(weights.Matrix("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize));
         _layers = new ModuleList<LlamaLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, weights, i))]);
         _norm = new RmsNorm(weights.Scale("model.norm.weight", config.HiddenSize), config.RmsNormEpsilon);
         _rotary = new RotaryEmbedding(config, weights.ComputeType, weights.Device);
@@ -56,26 +56,5 @@ internal sealed class LlamaDecoder : nn.Module
         if (disposing)
             _rotary.Dispose();
         base.Dispose(disposing);
-    }
-
-    private sealed class TokenEmbedding : nn.Module<Tensor, Tensor>
-    {
-        [ComponentName(Name = "weight")]
-        private readonly Parameter _weight;
-
-        public TokenEmbedding(Parameter weight)
-            : base(nameof(TokenEmbedding))
-        {
-            _weight = weight;
-            RegisterComponents();
-        }
-
-        public Tensor Weight => _weight;
-
-        public override Tensor forward(Tensor ids)
-        {
-            using var scope = NewDisposeScope();
-            return scope.MoveToOuter(_weight.index_select(0, ids.reshape(-1)).view(ids.shape[0], ids.shape[1], _weight.shape[1]));
-        }
     }
 }
