@@ -1,6 +1,5 @@
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;
 

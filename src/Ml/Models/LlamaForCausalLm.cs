@@ -43,6 +43,11 @@ public sealed class LlamaForCausalLm : nn.Module
     /// <summary>Where the weights are.</summary>
     public Device Device { get; }
 
+    /// <summary>The linear layers an adapter can go on, by name (model.layers.0.self_attn.q_proj), sorted: all but the output layer.</summary>
+    public IReadOnlyList<(string Name, LinearLayer Layer)> Projections() =>
+        [.. named_modules().Where(m => m.module is LinearLayer && m.name != "lm_head")
+            .Select(m => (m.name, (LinearLayer)m.module)).OrderBy(p => p.name, StringComparer.Ordinal)];
+
     /// <summary>Loads a model folder as transformers saves it; the weights are frozen.</summary>
     /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
     /// <param name="precision">How weights are held; hidden states have the same type (NF4: float32 on a CPU, else float16).</param>

@@ -59,13 +59,14 @@ public sealed record PpoLoss
         var freeErrors = (values - targets.Returns).square(); // [b, R]
         var clippedErrors = (minimum(maximum(values, low), high) - targets.Returns).square(); // [b, R]
         var valueLoss = 0.5 * Masked.Mean(maximum(freeErrors, clippedErrors), isToken); // []
+        var totalLoss = policyLoss + (settings.ValueCoefficient * valueLoss); // []
 
-        using var _ = no_grad();
+        using var statistics = no_grad();
         return new()
         {
             Policy = policyLoss,
             Value = valueLoss,
-            Total = policyLoss + (settings.ValueCoefficient * valueLoss),
+            Total = totalLoss,
             Ratio = ratio.detach(),
             MeanRatio = Masked.Mean(ratio, isToken),
             ApproximateKl = 0.5 * Masked.Mean(logRatio.square(), isToken),

@@ -39,7 +39,7 @@ public sealed record LogitsProcessors
     /// <param name="newTokens">Tokens in each response so far.</param>
     /// <param name="endOfText">Ids that end a response.</param>
     /// <returns>[b, V]</returns>
-    public Tensor Process(Tensor logits, IReadOnlyList<IReadOnlyList<int>> sequences, int newTokens, IReadOnlyCollection<int> endOfText)
+    public Tensor Process(Tensor logits, IReadOnlyList<IReadOnlyList<int>> sequences, int newTokens, IReadOnlySet<int> endOfText)
     {
         if (RepetitionPenalty == 1 && NoRepeatNgramSize == 0 && MinLength == 0 && MinNewTokens == 0)
             return logits;

@@ -8,6 +8,8 @@ namespace RlhfFunctions.Ml.Tests.Rollout;
 [Trait("Category", "Parity")]
 public class LogitsProcessorsTests
 {
+    private static readonly HashSet<int> None = [];
+
     [Fact]
     public void Distributions_after_all_processors_are_those_of_transformers()
     {
@@ -19,7 +21,7 @@ public class LogitsProcessorsTests
             var processors = FromOptions(options);
 
             var newTokens = ids[0].Length - (int)Number(options, "prompt_length", 0);
-            var processed = processors.Process(golden.GetProperty("logits").Tensor(), ids, newTokens, EndOfText(options, "eos") ?? []);
+            var processed = processors.Process(golden.GetProperty("logits").Tensor(), ids, newTokens, (EndOfText(options, "eos") ?? []).ToHashSet());
             var probabilities = nn.functional.softmax(processors.Warp(processed, Number(options, "temperature", 1)), -1);
 
             GoldenJson.Close(golden.GetProperty("probabilities").Tensor(), probabilities, 1e-6, options.GetRawText());
@@ -34,7 +36,7 @@ public class LogitsProcessorsTests
         var logits = golden.GetProperty("logits").Tensor().unsqueeze(0);
         var seen = golden.GetProperty("prev").Integers();
 
-        var penalised = new LogitsProcessors { RepetitionPenalty = 1.1 }.Process(logits, [seen], 0, []);
+        var penalised = new LogitsProcessors { RepetitionPenalty = 1.1 }.Process(logits, [seen], 0, None);
         Same("rep_1_1", penalised);
         Same("temp_0_7", LogitsProcessors.None.Warp(penalised, 0.7));
         Same("topk5", new LogitsProcessors { TopK = 5 }.Warp(penalised, 0.7));
@@ -54,7 +56,7 @@ public class LogitsProcessorsTests
     public void No_ngram_occurs_twice()
     {
         using var scope = NewDisposeScope();
-        var processed = new LogitsProcessors { NoRepeatNgramSize = 3 }.Process(zeros(1, 6), [[1, 2, 3, 1, 2, 4, 1, 2]], 0, []);
+        var processed = new LogitsProcessors { NoRepeatNgramSize = 3 }.Process(zeros(1, 6), [[1, 2, 3, 1, 2, 4, 1, 2]], 0, None);
         Assert.Equal([false, false, false, true, true, false], processed.isinf().squeeze(0).data<bool>().ToArray());
     }
 
