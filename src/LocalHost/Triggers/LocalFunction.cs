@@ -24,7 +24,8 @@ internal sealed class LocalFunction
     {
         Name = name;
         _method = method;
-        var triggers = method.GetParameters()
+        var parameters = method.GetParameters(); // asked for once: the runtime may answer with other objects the next time
+        var triggers = parameters
             .Select(parameter => (Parameter: parameter, Trigger: parameter.GetCustomAttribute<TriggerBindingAttribute>()))
             .Where(candidate => candidate.Trigger is not null)
             .ToList();
@@ -38,7 +39,7 @@ internal sealed class LocalFunction
             _ => [],
         };
         CheckTypes();
-        _arguments = [.. method.GetParameters().Select(ArgumentFor)];
+        _arguments = [.. parameters.Select(ArgumentFor)];
     }
 
     public string Name { get; }
