@@ -67,7 +67,7 @@ internal sealed class LoraLinear : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        weight.add_(B.matmul(A).mul_(_scaling).mul_(sign).to(weight.dtype));
+        weight.add_(B.matmul(A).mul_(_scaling).mul_(sign)); // in fp32, rounded once to the weight's dtype
     }
 
     public void Dispose()
