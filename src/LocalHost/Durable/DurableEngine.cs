@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.Hosting;
@@ -80,7 +81,7 @@ internal sealed class DurableEngine(
     /// <summary>Stores a new instance and starts it. An id that has ended may be used again; one that is active may not.</summary>
     public async Task ScheduleAsync(Instance instance, CancellationToken cancellation)
     {
-        functions.Find<Microsoft.Azure.Functions.Worker.OrchestrationTriggerAttribute>(instance.Name);
+        functions.Find<OrchestrationTriggerAttribute>(instance.Name); // throws when there is none
         await _starting.WaitAsync(cancellation);
         try
         {

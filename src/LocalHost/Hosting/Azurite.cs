@@ -52,6 +52,7 @@ public sealed class Azurite : IAsyncDisposable
     public static async Task<Azurite> StartAsync(
         string repositoryRoot, string dataFolder, int port, Action<string> say, CancellationToken cancellation)
     {
+        dataFolder = Path.GetFullPath(dataFolder);
         var pidFile = Path.Combine(dataFolder, "azurite.pid");
         switch (await AskWhoAnswersAsync(port, cancellation))
         {
@@ -68,9 +69,11 @@ public sealed class Azurite : IAsyncDisposable
             await InstallAsync(repositoryRoot, say, cancellation);
         Directory.CreateDirectory(dataFolder);
         var log = Path.Combine(dataFolder, "azurite.log");
-        var (_, output) = await RunAsync("node", repositoryRoot,
+        var (exitCode, output) = await RunAsync("node", repositoryRoot,
             ["-e", DetachedStart, log, script, "--blobHost", "127.0.0.1", "--blobPort", $"{port}", "--location", dataFolder,
-            "--skipApiVersionCheck", "--silent", "--disableTelemetry"], cancellation);
+                "--skipApiVersionCheck", "--silent", "--disableTelemetry"], cancellation);
+        if (exitCode != 0)
+            throw new UserErrorException($"Azurite could not be started: {output.Trim()}");
         var process = int.Parse(output.Trim(), CultureInfo.InvariantCulture);
         await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port)), cancellation);
 
@@ -188,7 +191,8 @@ public sealed class Azurite : IAsyncDisposable
         {
             // A dead process that nobody has reaped yet still has an entry, but is a node no more.
             using var process = Process.GetProcessById(processId);
-            var isZombie = OperatingSystem.IsLinux() && File.ReadAllText($"/proc/{processId}/stat").Contains(") Z ", StringComparison.Ordinal);
+            var isZombie = OperatingSystem.IsLinux()
+                && File.ReadAllText($"/proc/{processId}/stat").Contains(") Z ", StringComparison.Ordinal);
             return !process.HasExited && !isZombie && process.ProcessName.Contains("node", StringComparison.OrdinalIgnoreCase);
         }
         catch (Exception gone) when (gone is ArgumentException or InvalidOperationException or IOException)

@@ -27,7 +27,8 @@ internal sealed class BlobTriggers(
     private readonly BlobContainerClient _hub = blobs.GetBlobContainerClient(options.TaskHub);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        functions.With<BlobTriggerAttribute>().Select(trigger => WatchAsync(trigger.Function, new(trigger.Trigger.BlobPath), stoppingToken)));
+        from found in functions.With<BlobTriggerAttribute>()
+        select WatchAsync(found.Function, new(found.Trigger.BlobPath), stoppingToken));
 
     private async Task WatchAsync(LocalFunction function, BlobPattern pattern, CancellationToken stopping)
     {

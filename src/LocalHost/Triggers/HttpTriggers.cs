@@ -11,7 +11,9 @@ using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.LocalHost.Triggers;
 
-/// <summary>HTTP functions as endpoints. Keys are not asked for, as with the core tools: AuthorizationLevel is Azure's to enforce.</summary>
+/// <summary>
+/// HTTP functions as endpoints. Keys are not asked for, as with the core tools: AuthorizationLevel is Azure's to enforce.
+/// </summary>
 internal static class HttpTriggers
 {
     public static void Map(IEndpointRouteBuilder endpoints, FunctionCatalog functions, LocalFunctionsOptions options)

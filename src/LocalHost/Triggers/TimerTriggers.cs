@@ -29,7 +29,8 @@ internal sealed class TimerTriggers(
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        functions.With<TimerTriggerAttribute>().Select(timer => RunAsync(timer.Function, timer.Trigger, stoppingToken)));
+        from found in functions.With<TimerTriggerAttribute>()
+        select RunAsync(found.Function, found.Trigger, stoppingToken));
 
     private async Task RunAsync(LocalFunction function, TimerTriggerAttribute trigger, CancellationToken stopping)
     {

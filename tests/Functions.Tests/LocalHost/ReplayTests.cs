@@ -66,7 +66,10 @@ public class ReplayTests
         var seen = new List<bool>();
         Replay.Run(
             Instance.New("instance", "test", null, DateTimeOffset.UnixEpoch),
-            [new EpisodeStarted(default), new ExecutionStarted(null), new TimerCall(0, default), new EpisodeStarted(default), new CallSucceeded(0, null)],
+            [
+                new EpisodeStarted(default), new ExecutionStarted(null), new TimerCall(0, default),
+                new EpisodeStarted(default), new CallSucceeded(0, null),
+            ],
             async context =>
             {
                 seen.Add(context.IsReplaying);
@@ -84,7 +87,8 @@ public class ReplayTests
         var (history, _) = Play(nameof(SampleOrchestrators.FanOut), "2", lastFirst: false).Single();
         history[history.FindIndex(happened => happened is Call)] = new TimerCall(0, DateTime.UnixEpoch);
         var failure = Assert.IsType<Failed>(Run(nameof(SampleOrchestrators.FanOut), history).Ending).Failure;
-        Assert.Contains("Call #0 is timer in the history, but the code called activity 'Twice'", failure.ErrorMessage, StringComparison.Ordinal);
+        Assert.Contains(
+            "Call #0 is timer in the history, but the code called activity 'Twice'", failure.ErrorMessage, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -52,7 +52,8 @@ public sealed class BlobFunctions(Probe probe)
     public const string Container = "blob-trigger-tests";
 
     [Function(nameof(OnText))]
-    public void OnText([BlobTrigger($"{Container}/text/{{name}}.txt", Source = BlobTriggerSource.LogsAndContainerScan)] string text, string name) =>
+    public void OnText(
+        [BlobTrigger($"{Container}/text/{{name}}.txt", Source = BlobTriggerSource.LogsAndContainerScan)] string text, string name) =>
         probe.Calls.Enqueue($"{name}: {text}");
 
     [Function(nameof(OnAny))]

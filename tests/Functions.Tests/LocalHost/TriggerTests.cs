@@ -135,7 +135,7 @@ public sealed class TriggerTests(AzuriteFixture azurite)
 
     [Theory]
     [InlineData(typeof(NoTrigger), "must have exactly one parameter with a trigger attribute; it has 0")]
-    [InlineData(typeof(UnknownParameter), "Function 'Lost' (UnknownParameter.Run): the parameter 'Int32 page' cannot be bound: its trigger offers only name")]
+    [InlineData(typeof(UnknownParameter), "(UnknownParameter.Run): the parameter 'Int32 page' cannot be bound: its trigger offers only")]
     [InlineData(typeof(WrongResult), "must return IActionResult")]
     [InlineData(typeof(WrongTriggerType), "the parameter 'String text' cannot be bound: its trigger gives TimerInfo")]
     public async Task A_function_that_cannot_be_hosted_stops_the_start_and_is_named(Type functions, string message)
