@@ -1,8 +1,8 @@
 namespace RlhfFunctions.Ml.Evaluation;
 
 /// <summary>
-/// English stems as ROUGE's reference implementation makes them: Porter's algorithm ("An algorithm for suffix stripping", 1980) with the
-/// departures of NLTK, which keep "die" and "dying" together and "y" after a consonant only. Expects lower case.
+/// English stems as rouge_score makes them: Porter's algorithm ("An algorithm for suffix stripping", 1980) with NLTK's departures (a few
+/// irregular words, y → i after consonants only, milder on short words).
 /// </summary>
 internal static class PorterStemmer
 {
@@ -54,7 +54,7 @@ internal static class PorterStemmer
         if (word.Length > 2 && word[^1] == 'y' && IsConsonant(word, word.Length - 2))
             word = word[..^1] + "i";
         word = DoubleSuffix(word);
-        word = Replace(word, Step3, minimum: 1);
+        word = Replace(word, Step3);
         word = LastSuffix(word);
         word = FinalE(word);
         return word.EndsWith("ll", StringComparison.Ordinal) && Measure(word[..^1]) > 1 ? word[..^1] : word;
@@ -92,7 +92,7 @@ internal static class PorterStemmer
             return DoubleSuffix(word[..^2]);
         if (word.EndsWith("logi", StringComparison.Ordinal)) // the l counts towards the measure: geologi → geolog
             return Measure(word[..^3]) > 0 ? word[..^1] : word;
-        return Replace(word, Step2, minimum: 1);
+        return Replace(word, Step2);
     }
 
     private static string LastSuffix(string word)
@@ -115,14 +115,15 @@ internal static class PorterStemmer
         return Measure(stem) is var measure && (measure > 1 || (measure == 1 && !EndsInShortSyllable(stem))) ? stem : word;
     }
 
-    private static string Replace(string word, (string Suffix, string Replacement)[] rules, int minimum)
+    /// <summary>Replaces the first suffix that fits, if its stem has a measure above 0.</summary>
+    private static string Replace(string word, (string Suffix, string Replacement)[] rules)
     {
         foreach (var (suffix, replacement) in rules)
         {
             if (!word.EndsWith(suffix, StringComparison.Ordinal))
                 continue;
             var stem = word[..^suffix.Length];
-            return Measure(stem) >= minimum ? stem + replacement : word;
+            return Measure(stem) > 0 ? stem + replacement : word;
         }
         return word;
     }

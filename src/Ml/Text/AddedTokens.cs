@@ -14,38 +14,35 @@ internal sealed record AddedToken(string Content, int Id, bool IsSpecial = true,
 internal sealed class AddedTokens
 {
     private readonly Dictionary<string, AddedToken> _byContent;
-    private readonly Regex? _pattern;
+    private readonly Regex _pattern;
 
+    /// <param name="tokens">At least one.</param>
     public AddedTokens(IEnumerable<AddedToken> tokens)
     {
         _byContent = tokens.ToDictionary(token => token.Content);
         // .NET tries alternatives from left to right, so the longest goes first.
         var alternatives = _byContent.Keys.OrderByDescending(content => content.Length).Select(Regex.Escape);
-        if (_byContent.Count > 0)
-            _pattern = new Regex(string.Join('|', alternatives), RegexOptions.Compiled | RegexOptions.CultureInvariant);
+        _pattern = new Regex(string.Join('|', alternatives), RegexOptions.Compiled | RegexOptions.CultureInvariant);
     }
-
-    public IReadOnlyCollection<AddedToken> All => _byContent.Values;
 
     /// <summary>The pieces of a text in order: each is either plain (a non-empty slice, no token) or an added token.</summary>
     public IEnumerable<(string Plain, AddedToken? Token)> Split(string text)
     {
         var start = 0;
-        if (_pattern is not null)
+        for (var match = _pattern.Match(text); match.Success; match = match.NextMatch())
         {
-            for (var match = _pattern.Match(text); match.Success; match = match.NextMatch())
-            {
-                var token = _byContent[match.Value];
-                var (from, to) = (match.Index, match.Index + match.Length);
-                while (token.TakesSpaceLeft && from > start && char.IsWhiteSpace(text[from - 1]))
-                    from--;
-                while (token.TakesSpaceRight && to < text.Length && char.IsWhiteSpace(text[to]))
-                    to++;
-                if (from > start)
-                    yield return (text[start..from], null);
-                yield return ("", token);
-                start = to;
-            }
+            if (match.Index < start) // begins with white space that the token before has taken
+                continue;
+            var token = _byContent[match.Value];
+            var (from, to) = (match.Index, match.Index + match.Length);
+            while (token.TakesSpaceLeft && from > start && char.IsWhiteSpace(text[from - 1]))
+                from--;
+            while (token.TakesSpaceRight && to < text.Length && char.IsWhiteSpace(text[to]))
+                to++;
+            if (from > start)
+                yield return (text[start..from], null);
+            yield return ("", token);
+            start = to;
         }
         if (start < text.Length)
             yield return (text[start..], null);

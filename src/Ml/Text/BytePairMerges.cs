@@ -8,23 +8,19 @@ namespace RlhfFunctions.Ml.Text;
 /// </summary>
 internal sealed class BytePairMerges
 {
-    private readonly Dictionary<long, (int Rank, int Merged)> _merges; // by Pair(left, right)
+    private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> _merges;
 
     public BytePairMerges(SentencePieceModel model)
     {
-        var ids = new Dictionary<string, int>(model.Texts.Count);
-        for (var id = 0; id < model.Texts.Count; id++)
-            ids.TryAdd(model.Texts[id], id);
-        var lookup = ids.GetAlternateLookup<ReadOnlySpan<char>>();
         var splits = new List<(float Score, int LeftLength, int RightLength, int Left, int Right, int Merged)>();
-        foreach (var (piece, merged) in ids)
+        foreach (var (piece, merged) in model.Ids)
             for (var cut = 1; cut < piece.Length; cut++)
-                if (lookup.TryGetValue(piece.AsSpan(0, cut), out var left) && lookup.TryGetValue(piece.AsSpan(cut), out var right))
+                if (model.Ids.TryGetValue(piece[..cut], out var left) && model.Ids.TryGetValue(piece[cut..], out var right))
                     splits.Add((model.Scores[merged], cut, piece.Length - cut, left, right, merged));
         _merges = splits
             .OrderByDescending(split => split.Score).ThenByDescending(split => split.LeftLength).ThenByDescending(split => split.RightLength)
-            .Select((split, rank) => (Pair: Pair(split.Left, split.Right), Merge: (rank, split.Merged)))
-            .ToDictionary(entry => entry.Pair, entry => entry.Merge);
+            .Select((split, rank) => (split.Left, split.Right, rank, split.Merged))
+            .ToDictionary(merge => (merge.Left, merge.Right), merge => (merge.rank, merge.Merged));
     }
 
     /// <summary>Merges the symbols of one segment as far as they go and appends the resulting ids to <paramref name="output"/>.</summary>
@@ -34,7 +30,7 @@ internal sealed class BytePairMerges
         var ids = symbols.ToArray();
         var next = new int[ids.Length];
         var previous = new int[ids.Length];
-        var queue = new PriorityQueue<(int Left, int Merged), long>(); // by rank, then from the left
+        var queue = new PriorityQueue<(int Left, int Merged), long>();
         for (var i = 0; i < ids.Length; i++)
         {
             previous[i] = i - 1;
@@ -47,7 +43,7 @@ internal sealed class BytePairMerges
             var (left, merged) = candidate;
             // Either symbol may have been merged elsewhere since the pair was queued.
             if (ids[left] == Gone || next[left] >= ids.Length
-                || !_merges.TryGetValue(Pair(ids[left], ids[next[left]]), out var merge) || merge.Merged != merged)
+                || !_merges.TryGetValue((ids[left], ids[next[left]]), out var merge) || merge.Merged != merged)
             {
                 continue;
             }
@@ -67,11 +63,8 @@ internal sealed class BytePairMerges
 
         void Enqueue(int left, int right)
         {
-            if (left >= 0 && right < ids.Length && _merges.TryGetValue(Pair(ids[left], ids[right]), out var merge))
-                queue.Enqueue((left, merge.Merged), Pair(merge.Rank, left));
+            if (left >= 0 && right < ids.Length && _merges.TryGetValue((ids[left], ids[right]), out var merge))
+                queue.Enqueue((left, merge.Merged), ((long)merge.Rank << 32) | (uint)left); // by rank, then from the left
         }
     }
-
-    /// <summary>Two non-negative numbers as one that sorts as they do: packed keys halve the time of an encoding.</summary>
-    private static long Pair(int first, int second) => ((long)first << 32) | (uint)second;
 }

@@ -36,9 +36,6 @@ public sealed class LlamaText
     private LlamaText(string folder, SentencePieceModel model, TokenizerFiles files)
     {
         var added = files.Added().ToDictionary(token => token.Content);
-        var idOfPiece = new Dictionary<string, int>();
-        for (var id = 0; id < model.Texts.Count; id++)
-            idOfPiece.TryAdd(model.Texts[id], id);
 
         int? Special(string key, string? fallback)
         {
@@ -46,7 +43,7 @@ public sealed class LlamaText
                 return null;
             if (!added.TryGetValue(content, out var token))
             {
-                if (!idOfPiece.TryGetValue(content, out var id))
+                if (!model.Ids.TryGetValue(content, out var id))
                     throw new InvalidDataException(
                         $"{folder}: the {key} \"{content}\" is neither in tokenizer.model nor among the added tokens. Add the model's added_tokens.json.");
                 added[content] = token = new(content, id);

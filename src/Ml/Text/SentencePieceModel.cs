@@ -15,14 +15,17 @@ internal sealed class SentencePieceModel
     /// <summary>Piece texts by id.</summary>
     public IReadOnlyList<string> Texts { get; }
 
+    /// <summary>Ids by piece text.</summary>
+    public IReadOnlyDictionary<string, int> Ids { get; }
+
     /// <summary>Log-probability-like score by id; the pair whose merged piece scores highest is merged first.</summary>
     public IReadOnlyList<float> Scores { get; }
 
     /// <summary>Ids of the pieces <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, which spell what the vocabulary lacks.</summary>
     public IReadOnlyList<int> ByteIds { get; }
 
-    private SentencePieceModel(IReadOnlyList<string> texts, IReadOnlyList<float> scores, IReadOnlyList<int> byteIds) =>
-        (Texts, Scores, ByteIds) = (texts, scores, byteIds);
+    private SentencePieceModel(List<string> texts, List<float> scores, Dictionary<string, int> ids, int[] byteIds) =>
+        (Texts, Scores, Ids, ByteIds) = (texts, scores, ids, byteIds);
 
     /// <exception cref="InvalidDataException">The file is no SentencePiece BPE model with byte fallback.</exception>
     public static SentencePieceModel Read(string path)
@@ -57,13 +60,14 @@ internal sealed class SentencePieceModel
         }
         if (modelType != BytePairEncoding)
             throw new InvalidDataException($"{path} is not a BPE model (model type {modelType}): only Llama's kind of tokenizer.model is supported.");
-        var byteIds = Enumerable.Range(0, 256).Select(value => texts.IndexOf(ByteName(value))).ToArray();
+        var ids = new Dictionary<string, int>(texts.Count);
+        for (var id = 0; id < texts.Count; id++)
+            ids.TryAdd(texts[id], id);
+        var byteIds = Enumerable.Range(0, 256).Select(value => ids.GetValueOrDefault($"<0x{value:X2}>", -1)).ToArray();
         if (byteIds.Contains(-1))
             throw new InvalidDataException($"{path} has no byte pieces <0x00> to <0xFF>: train it with byte_fallback, as Llama's is.");
-        return new(texts, scores, byteIds);
+        return new(texts, scores, ids, byteIds);
     }
-
-    private static string ByteName(int value) => $"<0x{value:X2}>";
 
     private static (string Text, float Score) ReadPiece(ByteString message)
     {
