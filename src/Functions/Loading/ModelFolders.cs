@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using System.Security.Cryptography;
+using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 

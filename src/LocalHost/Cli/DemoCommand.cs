@@ -2,9 +2,9 @@ using System.Text.Json;
 using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Storage;
 using Spectre.Console;
-using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
