@@ -1,7 +1,6 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Rollout;
-using RlhfFunctions.Ml.Tests.Ppo;
 
 namespace RlhfFunctions.Ml.Tests.Rollout;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using RlhfFunctions.Ml.Rollout;
-using RlhfFunctions.Ml.Tests.Ppo;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Rollout;
