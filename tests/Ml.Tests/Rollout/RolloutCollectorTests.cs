@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
@@ -44,18 +45,22 @@ public class RolloutCollectorTests
     }
 
     [Fact]
-    public void Sampled_tokens_are_scored_with_the_probability_they_were_drawn_with()
+    public void Tokens_are_drawn_from_and_scored_by_the_distribution_of_the_sequence_alone()
     {
         using var scope = NewDisposeScope();
         var policy = TinyPolicy.Create();
         foreach (var sample in Collect(TinyPolicy.Prompts(5), Plan, policy))
+        {
+            var key = Seeds.Derive(Plan.RunSeed, "rollout", Plan.Step, sample.Index);
             for (var r = 0; r < sample.Response.Length; r++)
             {
                 int[] before = [.. sample.Query, .. sample.Response[..r]];
                 var hidden = policy.Model.Hidden(tensor(before.Select(id => (long)id).ToArray()).unsqueeze(0)).select(1, -1); // [1, H]
                 var logProbs = nn.functional.log_softmax(policy.Model.Logits(hidden) / Plan.Generation.Temperature, -1); // [1, V]
+                Assert.Equal(Sampler.Draw(logProbs, [key], r).item<long>(), sample.Response[r]);
                 Assert.Equal(logProbs[0, sample.Response[r]].item<float>(), sample.LogProbs[r], 1e-4);
             }
+        }
     }
 
     [Theory]
