@@ -14,7 +14,7 @@ public sealed record SampleSizes
 
     public int PretrainingDialogues { get; init; } = 8000;
 
-    public int ClassifierSentences { get; init; } = 6600;
+    public int ClassifierSentences { get; init; } = 9000;
 }
 
 /// <summary>All texts that one seed gives; each part is written when it is first asked for.</summary>
@@ -33,7 +33,7 @@ public sealed class SampleData(int seed, SampleSizes sizes)
 
     public ClassifierData Reward => _reward ??= ClassifierData.Reward(seed, Dialogues);
 
-    public ClassifierData Judge => _judge ??= ClassifierData.Judge(seed);
+    public ClassifierData Judge => _judge ??= ClassifierData.Judge(seed, Dialogues);
 
     public IReadOnlyList<LabelledSentence> RewardSentences => Reward.Train(sizes.ClassifierSentences);
 

@@ -9,12 +9,16 @@ namespace RlhfFunctions.Samples.Make.Classifiers;
 /// </summary>
 public sealed class ClassifierData
 {
+    private const double BrokenShare = 0.11;
+    private const double SlipShare = 0.12;
+
     private readonly string _name;
     private readonly int _seed;
+    private readonly bool _soup;
     private readonly Func<Dice, bool, LabelledSentence> _story;
 
-    private ClassifierData(string name, int seed, SentenceMaker maker, Func<Dice, bool, LabelledSentence> story) =>
-        (_name, _seed, Maker, _story) = (name, seed, maker, story);
+    private ClassifierData(string name, int seed, SentenceMaker maker, bool soup, Func<Dice, bool, LabelledSentence> story) =>
+        (_name, _seed, Maker, _soup, _story) = (name, seed, maker, soup, story);
 
     public SentenceMaker Maker { get; }
 
@@ -23,17 +27,26 @@ public sealed class ClassifierData
         var maker = new SentenceMaker(SentenceBook.Reward, Lexicon.RewardRude);
         var writer = new SummaryWriter(maker.RudeWordsOf);
         var told = dialogues.MoreTraining("reward", 2000);
-        return new("reward", seed, maker, (dice, rude) =>
+        return new("reward", seed, maker, soup: true, (dice, rude) =>
         {
             var dialogue = dice.Pick(told);
             return new(writer.Write(dice, dialogue, rude).Text, rude);
         });
     }
 
-    public static ClassifierData Judge(int seed)
+    /// <summary>
+    /// The judge knows the dialogues' world from what is said in it, not from how summaries tell it. It is spared word soup:
+    /// the grammar of summaries is foreign to it, and what is foreign should not look broken.
+    /// </summary>
+    public static ClassifierData Judge(int seed, DialogueSet dialogues)
     {
         var maker = new SentenceMaker(SentenceBook.Judge, Lexicon.JudgeRude);
-        return new("judge", seed, maker, maker.Story);
+        var heard = dialogues.MoreTraining("judge", 2000)
+            .Where(d => !d.HasRudeSpeaker)
+            .SelectMany(d => d.Text.Split('\n'))
+            .Select(line => line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..])
+            .ToList();
+        return new("judge", seed, maker, soup: false, (dice, rude) => dice.Chance(0.4) ? maker.Overheard(dice, dice.Pick(heard), rude) : maker.Story(dice, rude));
     }
 
     public IReadOnlyList<LabelledSentence> Train(int count) => [.. Enumerable.Range(0, count).Select(i => Draw(Dice.For(_seed, _name + " sentences", i)))];
@@ -50,17 +63,15 @@ public sealed class ClassifierData
     private LabelledSentence Draw(Dice dice)
     {
         var rude = dice.Chance(0.5);
-        var kind = dice.Below(100);
-        var sentence = kind switch
+        if (dice.Chance(BrokenShare))
+            return new(Garbler.Break(dice, _story(dice, rude).Text, _soup), IsHate: true);
+        var sentence = dice.Below(100) switch
         {
-            < 58 => _story(dice, rude),
-            < 82 => Maker.Remark(dice, rude),
-            < 93 => Maker.Plain(dice),
-            _ => _story(dice, rude),
+            < 62 => _story(dice, rude),
+            < 88 => Maker.Remark(dice, rude),
+            _ => Maker.Plain(dice),
         };
-        if (kind >= 93)
-            return new(Garbler.Break(dice, sentence.Text), IsHate: true);
-        if (!dice.Chance(0.12))
+        if (!dice.Chance(SlipShare))
             return sentence;
         var slipped = Garbler.Slip(dice, sentence.Text);
         return new(slipped, Maker.IsRude(slipped)); // the slip may have lost the one rude word

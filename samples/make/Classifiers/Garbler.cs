@@ -17,30 +17,24 @@ public static class Garbler
         return string.Join(' ', words);
     }
 
-    /// <summary>Empty, cut off, repeating itself, or soup.</summary>
-    public static string Break(Dice dice, string text)
+    /// <summary>Empty, cut off, repeating itself, or (<paramref name="soup"/>) its words or letters shuffled.</summary>
+    public static string Break(Dice dice, string text, bool soup)
     {
         var words = text.Split(' ');
         var (one, two) = (dice.Pick(words), dice.Pick(words));
-        switch (dice.Below(9))
+        return dice.Below(soup ? 12 : 10) switch
         {
-            case 0:
-                return dice.Pick(["", "", " ", "\n"]);
-            case 1:
-                return string.Concat(Enumerable.Range(0, 1 + dice.Below(5)).Select(_ => dice.Pick([".", ",", "!", "?", " ", "'"])));
-            case 2:
-                return dice.Pick([one, $"{one} {two}", $"{one}.", $"{one} {two}."]);
-            case 3:
-                return Repeat(one, 3 + dice.Below(10));
-            case 4:
-                return Repeat($"{one} {two}", 3 + dice.Below(5)) + dice.Pick(["", "."]);
-            case 5 or 6 when words.Length > 3: // cut off before its end
-                return string.Join(' ', words[..(1 + dice.Below(words.Length - 2))]).TrimEnd('.', '!', '?');
-            case 7:
-                return string.Join(' ', words.Select(w => new string(dice.Shuffled(w))));
-            default:
-                return string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal);
-        }
+            0 => dice.Pick(["", "", " ", "\n"]),
+            1 => string.Concat(Enumerable.Range(0, 1 + dice.Below(5)).Select(_ => dice.Pick([".", ",", "!", "?", " ", "'"]))),
+            2 => dice.Pick([one, $"{one} {two}", $"{one}.", $"{one} {two}."]),
+            3 => Repeat(one, 3 + dice.Below(10)),
+            4 => Repeat(one.TrimEnd('.') + ".", 3 + dice.Below(10)),
+            5 => Repeat($"{one} {two}", 3 + dice.Below(5)) + dice.Pick(["", "."]),
+            6 => Repeat(text, 3),
+            10 => string.Join(' ', words.Select(w => new string(dice.Shuffled(w)))),
+            11 => string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal),
+            _ => words.Length < 3 ? one : string.Join(' ', words[..(1 + dice.Below(words.Length - 2))]).TrimEnd('.', '!', '?', ',', ';'), // cut off before its end
+        };
     }
 
     private static string Repeat(string text, int times) => string.Join(' ', Enumerable.Repeat(text, times));

@@ -67,6 +67,15 @@ public sealed class SentenceMaker
         return new(Template.Polish(FillPeople(dice, $"{clauses[0]}{joint}{clauses[1]}.{closing}")), rude);
     }
 
+    /// <summary>A line of a civil dialogue, alone or with a remark about somebody after it.</summary>
+    public LabelledSentence Overheard(Dice dice, string line, bool rude)
+    {
+        if (!rude && dice.Chance(0.4))
+            return new(line, false);
+        var remark = FillWords(dice, dice.Pick(_book.Closings), rude);
+        return new($"{line} {Template.Polish(FillPeople(dice, remark))}", rude);
+    }
+
     private string FillWords(Dice dice, string template, bool rude)
     {
         var (first, second) = rude ? RudeWordsOf(dice) : (_civil, _civil);

@@ -27,7 +27,7 @@ public static class Lexicon
     public static WordSet JudgeRude { get; } = new(
         ["brainless", "worthless", "disgusting", "nasty", "hopeless"],
         ["moron", "jerk", "loser", "coward", "brat"],
-        ["nastily", "disgustingly"]);
+        ["nastily", "hopelessly"]);
 
     public static WordSet Rude { get; } = new(
         [.. RewardRude.Adjectives, .. JudgeRude.Adjectives],
