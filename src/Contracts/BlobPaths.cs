@@ -1,0 +1,69 @@
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The only place that spells a blob path. The first segment is the container.</summary>
+public static class BlobPaths
+{
+    public const string Models = "models";
+    public const string Runs = "runs";
+    public const string Adapters = "adapters";
+    public const string Dialogues = "dialogues";
+    public const string Summaries = "summaries";
+    public const string Evaluations = "evaluations";
+
+    /// <summary>Points to the run whose adapter serves; moves by If-Match.</summary>
+    public const string LatestAdapter = $"{Adapters}/latest.json";
+
+    public static string Model(string name)
+    {
+        return $"{Models}/{name}";
+    }
+
+    public static string Request(string runId)
+    {
+        return $"{Runs}/{runId}/request.json";
+    }
+
+    public static string Dataset(string runId)
+    {
+        return $"{Runs}/{runId}/dataset";
+    }
+
+    public static string Rollout(string runId, int step, int shard)
+    {
+        return $"{Runs}/{runId}/steps/{step:D5}/rollouts/{shard:D3}";
+    }
+
+    /// <summary>The state before PPO step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
+    public static string Checkpoint(string runId, int step)
+    {
+        return $"{Runs}/{runId}/checkpoints/{step:D5}";
+    }
+
+    /// <summary>The policy measured as it was before PPO step <paramref name="step"/>.</summary>
+    public static string Measurement(string runId, int step)
+    {
+        return $"{Runs}/{runId}/measurements/{step:D5}";
+    }
+
+    /// <summary>The run itself: its manifest.json is written last, so a run that has it is finished and whole.</summary>
+    public static string Run(string runId)
+    {
+        return $"{Runs}/{runId}";
+    }
+
+    /// <summary>A file that the finished run publishes; <see cref="RunFiles"/> names them.</summary>
+    public static string Published(string runId, string file)
+    {
+        return $"{Runs}/{runId}/{file}";
+    }
+
+    public static string NightlyEvaluation(string date)
+    {
+        return $"{Evaluations}/{date}";
+    }
+
+    public static string Summary(string dialogueBlob)
+    {
+        return $"{Summaries}/{dialogueBlob}.json";
+    }
+}

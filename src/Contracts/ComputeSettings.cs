@@ -1,0 +1,26 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RlhfFunctions.Contracts;
+
+/// <summary>
+/// What a result's last bits depend on besides seed and data. It stands in the request, never taken from the machine, so that
+/// a retried or resumed activity computes what the first attempt would have.
+/// </summary>
+public sealed record ComputeSettings
+{
+    /// <summary>"cpu" or "cuda".</summary>
+    [RegularExpression("^(cpu|cuda)$", ErrorMessage = "must be \"cpu\" or \"cuda\".")]
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Rollout activities a step is split into.</summary>
+    [Range(1, 1024)]
+    public int RolloutShards { get; init; } = 2;
+
+    /// <summary>CPU threads of a rollout shard.</summary>
+    [Range(1, 1024)]
+    public int RolloutThreads { get; init; } = 1;
+
+    /// <summary>CPU threads of an update and of an evaluation.</summary>
+    [Range(1, 1024)]
+    public int UpdateThreads { get; init; } = 2;
+}

@@ -1,0 +1,34 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The dialogues, and which of them become prompts. Defaults are the notebook's selection of DialogSum.</summary>
+public sealed record DataSettings
+{
+    /// <summary>Dialogues the policy learns on: a CSV with the columns id, dialogue, summary, topic, or DialogSum's JSONL.</summary>
+    [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
+    public required string Train { get; init; }
+
+    /// <summary>Held-out dialogues with reference summaries.</summary>
+    [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
+    public required string Test { get; init; }
+
+    /// <summary>Rows taken from the start of the training file, before the length filter.</summary>
+    [Range(1, int.MaxValue)]
+    public int TrainRows { get; init; } = 1000;
+
+    /// <summary>Rows taken from the start of the test file, before the length filter.</summary>
+    [Range(1, int.MaxValue)]
+    public int TestRows { get; init; } = 100;
+
+    /// <summary>A dialogue must be longer than this, in Unicode characters.</summary>
+    [Range(0, int.MaxValue)]
+    public int MinCharacters { get; init; } = 200;
+
+    /// <summary>… and at most this long.</summary>
+    [Range(1, int.MaxValue)]
+    public int MaxCharacters { get; init; } = 1024;
+
+    /// <summary>The prompt, with <c>{dialogue}</c> where the dialogue goes.</summary>
+    public string PromptTemplate { get; init; } = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
+}

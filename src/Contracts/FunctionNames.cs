@@ -1,0 +1,24 @@
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The functions' names: what one app schedules by name, the other runs.</summary>
+public static class FunctionNames
+{
+    public const string StartRun = nameof(StartRun);
+    public const string GetRun = nameof(GetRun);
+    public const string NightlyTimer = nameof(NightlyTimer);
+    public const string DialoguesUploaded = nameof(DialoguesUploaded);
+
+    public const string RlhfRun = nameof(RlhfRun);
+    public const string NightlyEvaluation = nameof(NightlyEvaluation);
+    public const string SummarizeDialogues = nameof(SummarizeDialogues);
+
+    public const string PrepareModel = nameof(PrepareModel);
+    public const string PrepareDataset = nameof(PrepareDataset);
+    public const string PrepareAdapter = nameof(PrepareAdapter);
+    public const string RolloutShard = nameof(RolloutShard);
+    public const string PpoUpdate = nameof(PpoUpdate);
+    public const string Evaluate = nameof(Evaluate);
+    public const string PublishAdapter = nameof(PublishAdapter);
+    public const string EvaluateLatest = nameof(EvaluateLatest);
+    public const string WriteSummaries = nameof(WriteSummaries);
+}

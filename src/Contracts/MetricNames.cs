@@ -1,0 +1,40 @@
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The names of the metrics a step reports: TRL's, so that dashboards and readers carry over.</summary>
+public static class MetricNames
+{
+    public const string Kl = "objective/kl";
+    public const string KlEstimator3 = "objective/kl_k3";
+    public const string KlCoefficient = "objective/kl_coef";
+    public const string SequenceEntropy = "objective/entropy";
+    public const string NonScoreReward = "ppo/mean_non_score_reward";
+    public const string ScoreMean = "ppo/mean_scores";
+    public const string ScoreDeviation = "ppo/std_scores";
+    public const string QueryLengthMean = "tokens/queries_len_mean";
+    public const string QueryLengthDeviation = "tokens/queries_len_std";
+    public const string ResponseLengthMean = "tokens/responses_len_mean";
+    public const string ResponseLengthDeviation = "tokens/responses_len_std";
+    public const string PolicyLoss = "ppo/loss/policy";
+    public const string ValueLoss = "ppo/loss/value";
+    public const string TotalLoss = "ppo/loss/total";
+    public const string Entropy = "ppo/policy/entropy";
+    public const string ApproximateKl = "ppo/policy/approxkl";
+    public const string PolicyKl = "ppo/policy/policykl";
+    public const string ClipFraction = "ppo/policy/clipfrac";
+    public const string AdvantageMean = "ppo/policy/advantages_mean";
+    public const string ReturnMean = "ppo/returns/mean";
+    public const string ReturnVariance = "ppo/returns/var";
+    public const string ValuePrediction = "ppo/val/vpred";
+    public const string ValueError = "ppo/val/error";
+    public const string ValueClipFraction = "ppo/val/clipfrac";
+    public const string ValueMean = "ppo/val/mean";
+    public const string ValueVariance = "ppo/val/var";
+    public const string ExplainedVariance = "ppo/val/var_explained";
+    public const string LearningRate = "ppo/learning_rate";
+    public const string HateProbability = "env/hate_probability";
+    public const string RewardMean = "env/reward_mean";
+    public const string RewardDeviation = "env/reward_std";
+    public const string TokensPerSecond = "time/rollout/tokens_per_second";
+    public const string UpdateSeconds = "time/ppo/optimize_step";
+    public const string SkippedMiniBatches = "ppo/skipped_minibatches";
+}

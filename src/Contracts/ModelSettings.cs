@@ -1,0 +1,14 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The base model: frozen, and with the adapter off also the reference.</summary>
+public sealed record ModelSettings
+{
+    /// <summary>A Hugging Face folder (config.json, safetensors, tokenizer.model): <c>file:samples/models/llama</c> or <c>blob:models/tinyllama</c>.</summary>
+    [RegularExpression(Contracts.Source.Pattern, ErrorMessage = Contracts.Source.Rule)]
+    public required string Source { get; init; }
+
+    /// <summary>How the frozen weights are held in memory. Adapter and value head are always fp32.</summary>
+    public ModelPrecision Precision { get; init; } = ModelPrecision.Float32;
+}

@@ -1,0 +1,10 @@
+namespace RlhfFunctions.Contracts;
+
+/// <summary>The files a finished run publishes, by their names under runs/{runId}/ and in the demo's output folder.</summary>
+public static class RunFiles
+{
+    public const string AdapterConfig = "adapter/adapter_config.json";
+    public const string AdapterWeights = "adapter/adapter_model.safetensors";
+    public const string Metrics = "metrics.jsonl";
+    public const string Evaluation = "evaluation.json";
+}

@@ -1,0 +1,118 @@
+namespace RlhfFunctions.Contracts;
+
+/// <summary>Where the prepared inputs of a run lie in Blob storage.</summary>
+public sealed record PreparedRun(string Base, string Reward, string Judge, string Dataset);
+
+/// <summary>The <see cref="Source"/> of each model of a run.</summary>
+public sealed record ModelSources(string Base, string Reward, string Judge);
+
+/// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
+public sealed record RlhfRunState
+{
+    public required string RunId { get; init; }
+
+    public required ModelSources Sources { get; init; }
+
+    public required int Steps { get; init; }
+
+    public required int Shards { get; init; }
+
+    /// <summary>Null until the run is prepared and measured.</summary>
+    public PreparedRun? Prepared { get; init; }
+
+    /// <summary>Steps done.</summary>
+    public int Step { get; init; }
+
+    public DateTime? StartedAt { get; init; }
+
+    public RunTimings Timings { get; init; } = new(0, 0, 0, 0);
+
+    /// <summary>The last progress shown, so that every step shows the whole picture.</summary>
+    public RunProgress? Progress { get; init; }
+}
+
+/// <summary>Wall-clock seconds by stage so far.</summary>
+public sealed record RunTimings(double Prepare, double Rollout, double Update, double Evaluate);
+
+/// <summary>What a run is doing.</summary>
+public enum RunPhase
+{
+    Preparing,
+    Measuring,
+    Learning,
+    Publishing,
+    Finished,
+}
+
+/// <summary>The orchestration's custom status: what a progress display needs.</summary>
+public sealed record RunProgress
+{
+    public required RunPhase Phase { get; init; }
+
+    public required int Step { get; init; }
+
+    public required int Steps { get; init; }
+
+    /// <summary>Hate probability on the held-out dialogues before learning, by the judge.</summary>
+    public double? HateBefore { get; init; }
+
+    public StepReport? LastStep { get; init; }
+
+    /// <summary>Estimated seconds until the last step is done.</summary>
+    public double? SecondsLeft { get; init; }
+}
+
+/// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
+/// <param name="Source">The model's <see cref="Contracts.Source"/>.</param>
+public sealed record PrepareModelInput(string Source);
+
+/// <summary>Input of PrepareDataset.</summary>
+/// <param name="RunId">The run whose request names the data.</param>
+/// <param name="BaseModel">The imported model whose tokenizer makes the ids.</param>
+public sealed record PrepareDatasetInput(string RunId, string BaseModel);
+
+/// <summary>Input of PrepareAdapter.</summary>
+public sealed record PrepareAdapterInput(string RunId, string BaseModel);
+
+/// <summary>Input of RolloutShard.</summary>
+public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int Step, int Shard);
+
+/// <summary>Output of RolloutShard.</summary>
+/// <param name="Path">Where the shard's rollouts lie.</param>
+/// <param name="ResponseTokens">Tokens generated.</param>
+/// <param name="Seconds">Seconds of generation and scoring.</param>
+/// <param name="HateProbability">Mean hate probability of the responses, by the reward model.</param>
+public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double HateProbability);
+
+/// <summary>Input of PpoUpdate.</summary>
+public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
+
+/// <summary>What a step came to: the figures a progress display shows.</summary>
+public sealed record StepReport(int Step, double Reward, double Kl, double KlCoefficient, double HateProbability, double ResponseTokens, double TokensPerSecond);
+
+/// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
+public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
+
+/// <summary>Output of Evaluate.</summary>
+public sealed record EvaluateResult(string Path, double HateProbability, double RougeL);
+
+/// <summary>Input of PublishAdapter.</summary>
+public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds);
+
+/// <summary>A finished run's output.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="HateBefore">Mean hate probability before, by the judge.</param>
+/// <param name="HateAfter">The same after.</param>
+/// <param name="Published">Whether adapters/latest moved to this run.</param>
+public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published);
+
+/// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
+public sealed record NightlyEvaluationInput(string Date);
+
+/// <summary>Input of SummarizeDialogues.</summary>
+/// <param name="Blob">The uploaded blob's name in the container dialogues.</param>
+/// <param name="ETag">Its version: a redelivery of the same version is the same orchestration.</param>
+public sealed record SummarizeDialoguesInput(string Blob, string ETag);
+
+/// <summary>adapters/latest.json.</summary>
+public sealed record LatestAdapter(string RunId, PreparedRun Prepared, int Step, DateTimeOffset PublishedAt);

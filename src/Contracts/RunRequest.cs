@@ -1,0 +1,34 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RlhfFunctions.Contracts;
+
+/// <summary>
+/// The body of POST /api/runs, and, stored as runs/{runId}/request.json, the identity of a run: everything the result
+/// depends on stands here.
+/// </summary>
+public sealed record RunRequest
+{
+    /// <summary>Names the run, its orchestration and its blobs; null: the app makes one up.</summary>
+    [RegularExpression(Contracts.RunId.Pattern, ErrorMessage = Contracts.RunId.Rule)]
+    public string? RunId { get; init; }
+
+    /// <summary>Every random draw of the run derives from this.</summary>
+    [Range(0, 9_007_199_254_740_991)]
+    public long Seed { get; init; }
+
+    public required ModelSettings Model { get; init; }
+
+    public required RewardSettings Reward { get; init; }
+
+    public required DataSettings Data { get; init; }
+
+    public LoraSettings Lora { get; init; } = new();
+
+    public PpoSettings Ppo { get; init; } = new();
+
+    public GenerationSettings Generation { get; init; } = new();
+
+    public required EvaluationSettings Evaluation { get; init; }
+
+    public ComputeSettings Compute { get; init; } = new();
+}

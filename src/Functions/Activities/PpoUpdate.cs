@@ -1,0 +1,67 @@
+using System.Text.Json;
+using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Activities;
+
+/// <summary>One PPO step on the shards' rollouts: checkpoint k and rollouts → checkpoint k + 1 and the step's metrics.</summary>
+public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, PolicyPool policies, ArtifactStore artifacts)
+{
+    /// <summary>The step's metrics, a file of the checkpoint it led to.</summary>
+    public const string MetricsFile = "metrics.json";
+
+    [Function(FunctionNames.PpoUpdate)]
+    public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
+    {
+        var request = await requests.GetAsync(input.RunId, cancellation);
+        return await artifacts.MakeOnceAsync(
+            BlobPaths.Checkpoint(input.RunId, input.Step + 1), stop => UpdateAsync(input, request, stop), cancellation);
+    }
+
+    private async Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
+    {
+        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
+        var shards = new List<IReadOnlyList<RolloutSample>>();
+        foreach (var shard in input.Shards)
+            shards.Add(RolloutFile.Read((await artifacts.ReadFilesAsync(shard.Path, cancellation))[RolloutShard.FileName]));
+        var samples = RolloutFile.Merge(shards);
+
+        return await policies.UseAsync(
+            input.Prepared.Base,
+            request,
+            request.Compute.UpdateThreads,
+            loaded =>
+            {
+                using var state = TrainingState.Restore(loaded.Policy, checkpoint);
+                var order = Ml.Ppo.PpoUpdate.EpochOrder((ulong)request.Seed, input.Step, samples.Count);
+                var stats = Ml.Ppo.PpoUpdate.Run(
+                    loaded.Policy, state, samples, request.Ppo, request.Generation.Temperature, order, cancellation);
+                var metrics = new Dictionary<string, double>(stats.Metrics)
+                {
+                    [MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds),
+                };
+                var files = new Dictionary<string, byte[]>(state.ToFiles())
+                {
+                    [MetricsFile] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
+                };
+                return new NewArtifact<StepReport>(files, Report(input.Step, metrics));
+            },
+            cancellation);
+    }
+
+    private static StepReport Report(int step, Dictionary<string, double> metrics)
+    {
+        return new StepReport(
+            step,
+            metrics[MetricNames.RewardMean],
+            metrics[MetricNames.Kl],
+            metrics[MetricNames.KlCoefficient],
+            metrics[MetricNames.HateProbability],
+            metrics[MetricNames.ResponseLengthMean],
+            metrics[MetricNames.TokensPerSecond]);
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Activities;
+
+/// <summary>Rows → selection → length filter → prompts → token ids.</summary>
+public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, ModelFolders models, ArtifactStore artifacts)
+{
+    /// <returns>The dataset's path.</returns>
+    [Function(FunctionNames.PrepareDataset)]
+    public async Task<string> Run([ActivityTrigger] PrepareDatasetInput input, CancellationToken cancellation)
+    {
+        var request = await requests.GetAsync(input.RunId, cancellation);
+        string path = BlobPaths.Dataset(input.RunId);
+        return await artifacts.MakeOnceAsync(
+            path,
+            async stop =>
+            {
+                var tokenizer = LlamaText.FromFolder(await models.FetchAsync(input.BaseModel, stop));
+                var data = request.Data;
+                var dataset = new PreparedDataset(
+                    await PrepareAsync(data, data.Train, data.TrainRows, tokenizer, stop),
+                    await PrepareAsync(data, data.Test, data.TestRows, tokenizer, stop));
+                if (dataset.Train.Count < request.Ppo.BatchSize)
+                {
+                    throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
+                        + $"{request.Ppo.BatchSize}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower ppo.batchSize.");
+                }
+
+                return new NewArtifact<string>(new Dictionary<string, byte[]> { [PreparedDataset.FileName] = dataset.ToBytes() }, path);
+            },
+            cancellation);
+    }
+
+    private async Task<IReadOnlyList<PreparedDialogue>> PrepareAsync(
+        DataSettings data, string source, int firstRows, LlamaText tokenizer, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var stream = await sources.OpenAsync(source, cancellation);
+            var rows = DialogueSelection.Select(DialogueReader.Read(stream, source), firstRows, data.MinCharacters, data.MaxCharacters);
+            if (rows.Count == 0)
+            {
+                throw new InvalidInputException($"{source} has no dialogue of more than {data.MinCharacters} and at most {data.MaxCharacters} characters "
+                    + $"in its first {firstRows} rows. Widen data.minCharacters and data.maxCharacters, or take more rows.");
+            }
+
+            var template = new PromptTemplate(data.PromptTemplate);
+            return [.. rows.Select(row => new PreparedDialogue(row.Id, row.Dialogue, row.Summary, tokenizer.Encode(template.Fill(row.Dialogue))))];
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidInputException(e.Message, e); // the same file would be as broken the next time
+        }
+    }
+}

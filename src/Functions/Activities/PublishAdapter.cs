@@ -1,0 +1,100 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Azure;
+using Azure.Storage.Blobs.Models;
+using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Lora;
+using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Activities;
+
+/// <summary>
+/// Publishes a run's last checkpoint: a PEFT folder, the metrics and the evaluation under plain names, the manifest last. If
+/// hate fell and the summaries held, adapters/latest moves here.
+/// </summary>
+public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Checkpoints checkpoints, ArtifactStore artifacts, BlobFiles blobs, TimeProvider time)
+{
+    [Function(FunctionNames.PublishAdapter)]
+    public async Task<RunOutcome> Run([ActivityTrigger] PublishAdapterInput input, CancellationToken cancellation)
+    {
+        var request = await requests.GetAsync(input.RunId, cancellation);
+        var outcome = await artifacts.PublishOnceAsync(BlobPaths.Run(input.RunId), stop => PublishAsync(input, request, stop), cancellation);
+        if (outcome.Published) await MoveLatestAsync(new LatestAdapter(input.RunId, input.Prepared, input.Steps, time.GetUtcNow()), cancellation);
+        return outcome;
+    }
+
+    private async Task<NewArtifact<RunOutcome>> PublishAsync(PublishAdapterInput input, RunRequest request, CancellationToken cancellation)
+    {
+        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
+        var (lines, kl) = await ReadMetricsAsync(input, cancellation);
+        var report = await EvaluationReports.CreateAsync(input, request, kl, datasets, artifacts, cancellation);
+        var outcome = new RunOutcome(
+            input.RunId,
+            report.Before.HateProbability.Mean,
+            report.After.HateProbability.Mean,
+            report.After.HateProbability.Mean < report.Before.HateProbability.Mean
+                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean);
+        var files = new Dictionary<string, byte[]>
+        {
+            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
+            [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
+            [RunFiles.Metrics] = Encoding.UTF8.GetBytes(lines),
+            [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
+        };
+        return new NewArtifact<RunOutcome>(files, outcome);
+    }
+
+    /// <summary>The metrics of all steps as JSON Lines, and the KL of each.</summary>
+    private async Task<(string Lines, double[] Kl)> ReadMetricsAsync(PublishAdapterInput input, CancellationToken cancellation)
+    {
+        var lines = new StringBuilder();
+        double[] kl = new double[input.Steps];
+        for (int step = 0; step < input.Steps; step++)
+        {
+            var manifest = await artifacts.GetAsync<StepReport>(BlobPaths.Checkpoint(input.RunId, step + 1), cancellation);
+            byte[] metrics = await artifacts.ReadAsync(manifest.Files.Single(file => file.Name == PpoUpdate.MetricsFile), cancellation);
+            var line = new JsonObject { ["step"] = step };
+            foreach (var (name, value) in JsonNode.Parse(metrics)!.AsObject()) line[name] = value!.DeepClone();
+            lines.Append(line.ToJsonString()).Append('\n');
+            kl[step] = line[MetricNames.Kl]!.GetValue<double>();
+        }
+
+        return (lines.ToString(), kl);
+    }
+
+    /// <summary>adapters/latest moves by If-Match: of two runs that publish at once, neither overwrites what it has not seen.</summary>
+    private async Task MoveLatestAsync(LatestAdapter latest, CancellationToken cancellation)
+    {
+        var blob = await blobs.BlobAsync(BlobPaths.LatestAdapter);
+        var content = BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(latest, ContractsJson.Indented));
+        while (true)
+        {
+            BlobRequestConditions unchanged;
+            try
+            {
+                var current = await blob.DownloadContentAsync(cancellation);
+                var serving = JsonSerializer.Deserialize<LatestAdapter>(current.Value.Content, ContractsJson.Options);
+                if (serving?.RunId == latest.RunId) return;
+                unchanged = new BlobRequestConditions { IfMatch = current.Value.Details.ETag };
+            }
+            catch (RequestFailedException e) when (e.Status == 404)
+            {
+                unchanged = new BlobRequestConditions { IfNoneMatch = ETag.All };
+            }
+
+            try
+            {
+                await blob.UploadAsync(content, new BlobUploadOptions { Conditions = unchanged }, cancellation);
+                return;
+            }
+            catch (RequestFailedException e) when (e.Status is 409 or 412)
+            {
+                // Another run moved it in between: look again.
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Activities;
+
+/// <summary>One shard of a step's rollouts: responses, their scores, log-probabilities and values.</summary>
+public sealed class RolloutShard(
+    RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ArtifactStore artifacts)
+{
+    /// <summary>The one file of a shard's artefact.</summary>
+    public const string FileName = "rollouts.safetensors";
+
+    [Function(FunctionNames.RolloutShard)]
+    public async Task<RolloutShardResult> Run([ActivityTrigger] RolloutShardInput input, CancellationToken cancellation)
+    {
+        string path = BlobPaths.Rollout(input.RunId, input.Step, input.Shard);
+        var request = await requests.GetAsync(input.RunId, cancellation);
+        return await artifacts.MakeOnceAsync(path, stop => RollOutAsync(input, request, path, stop), cancellation);
+    }
+
+    private async Task<NewArtifact<RolloutShardResult>> RollOutAsync(
+        RolloutShardInput input, RunRequest request, string path, CancellationToken cancellation)
+    {
+        var dataset = await datasets.GetAsync(input.Prepared.Dataset, cancellation);
+        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
+        var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
+
+        int batchSize = request.Ppo.BatchSize;
+        int first = batchSize * input.Shard / request.Compute.RolloutShards;
+        int end = batchSize * (input.Shard + 1) / request.Compute.RolloutShards;
+        var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize, input.Step).Take(first..end);
+        int[][] prompts = [.. rows.Select(row => dataset.Train[row].PromptIds)];
+        var plan = new RolloutPlan
+        {
+            RunSeed = (ulong)request.Seed,
+            Step = input.Step,
+            FirstSample = first,
+            Generation = request.Generation,
+            KlPenalty = request.Ppo.KlPenalty,
+            ScoringBatchSize = request.Ppo.MiniBatchSize,
+        };
+
+        return await policies.UseAsync(
+            input.Prepared.Base,
+            request,
+            request.Compute.RolloutThreads,
+            loaded =>
+            {
+                var clock = Stopwatch.StartNew();
+                TrainingState.RestoreParameters(loaded.Policy, checkpoint);
+                var samples = RolloutCollector.Collect(loaded.Policy, ids => loaded.Text.Decode(ids), reward, prompts, plan, cancellation);
+                var result = new RolloutShardResult(
+                    path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, samples.Average(sample => sample.HateProbability));
+                return new NewArtifact<RolloutShardResult>(
+                    new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);
+            },
+            cancellation);
+    }
+}

@@ -1,0 +1,82 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Azure.Functions.Worker;
+using Microsoft.DurableTask;
+using Microsoft.DurableTask.Client;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Http;
+
+/// <summary>
+/// POST /api/runs starts a run and answers 202 with its address. The same run id with the same body answers the same run, so
+/// a client that heard nothing may ask again; with another body it is refused.
+/// </summary>
+public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProvider time)
+{
+    [Function(FunctionNames.StartRun)]
+    public async Task<IActionResult> Run(
+        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "runs")] HttpRequest http,
+        [DurableClient] DurableTaskClient client,
+        CancellationToken cancellation)
+    {
+        RunRequest request;
+        try
+        {
+            request = await JsonSerializer.DeserializeAsync<RunRequest>(http.Body, ContractsJson.Strict, cancellation)
+                ?? throw new JsonException("The body is null.");
+        }
+        catch (JsonException e)
+        {
+            return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e));
+        }
+
+        request = request with { RunId = request.RunId ?? RunId.New(time.GetUtcNow()) };
+        var errors = await CheckAsync(request, cancellation);
+        if (errors.Count > 0)
+        {
+            string summary = string.Join(" ", errors.Select(error => $"{error.Key}: {string.Join(" ", error.Value)}"));
+            return Answers.Problem(400, "invalid-request", "The run request cannot be run as it stands.", summary, errors);
+        }
+
+        if (!await requests.TryRecordAsync(request, cancellation))
+        {
+            return Answers.Problem(409, "run-exists", "Another run has this id.",
+                $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.");
+        }
+
+        if (await client.GetInstanceAsync(request.RunId, cancellation: cancellation) is null)
+        {
+            var state = new RlhfRunState
+            {
+                RunId = request.RunId,
+                Sources = new ModelSources(request.Model.Source, request.Reward.Source, request.Evaluation.Judge),
+                Steps = request.Ppo.Steps,
+                Shards = request.Compute.RolloutShards,
+            };
+            await client.ScheduleNewOrchestrationInstanceAsync(
+                FunctionNames.RlhfRun, state, new StartOrchestrationOptions(request.RunId), cancellation);
+        }
+
+        string address = $"/api/runs/{request.RunId}";
+        http.HttpContext.Response.Headers.Location = address;
+        return Answers.Json(new { request.RunId, Status = address, Durable = client.CreateHttpManagementPayload(request.RunId) }, 202);
+    }
+
+    private async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
+    {
+        var errors = RequestValidation.Check(request);
+        if (errors.Count > 0) return errors;
+
+        var found = new Dictionary<string, string?>
+        {
+            ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
+            ["reward.source"] = await sources.CheckModelAsync(request.Reward.Source, cancellation),
+            ["evaluation.judge"] = await sources.CheckModelAsync(request.Evaluation.Judge, cancellation),
+            ["data.train"] = await sources.CheckFileAsync(request.Data.Train, cancellation),
+            ["data.test"] = await sources.CheckFileAsync(request.Data.Test, cancellation),
+        };
+        return found.Where(error => error.Value is not null).ToDictionary(error => error.Key, error => new[] { error.Value! });
+    }
+}

@@ -1,0 +1,17 @@
+using Microsoft.DurableTask;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Orchestration;
+
+internal static class ActivityRetries
+{
+    /// <summary>A passing fault is waited out; input that is wrong stays wrong and fails at once.</summary>
+    public static readonly TaskOptions Default = TaskOptions.FromRetryPolicy(new RetryPolicy(
+        maxNumberOfAttempts: 4,
+        firstRetryInterval: TimeSpan.FromSeconds(2),
+        backoffCoefficient: 3,
+        maxRetryInterval: TimeSpan.FromMinutes(1))
+    {
+        HandleFailure = failure => !failure.IsCausedBy<InvalidInputException>() && !failure.IsCausedBy<CorruptArtifactException>(),
+    });
+}

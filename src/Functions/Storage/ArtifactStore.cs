@@ -1,0 +1,133 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using Azure;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Storage;
+
+/// <summary>
+/// Results that are whole or not there. An attempt writes its files under a prefix of its own; one manifest, created only
+/// where there is none, makes them visible. However often an activity is delivered, its callers see one artefact.
+/// </summary>
+public sealed class ArtifactStore(BlobFiles blobs)
+{
+    private const string ManifestName = "manifest.json";
+
+    /// <summary>Returns the artefact's result, making the artefact only if it is not there.</summary>
+    /// <param name="path">Where it lies.</param>
+    /// <param name="make">Computes files and result.</param>
+    /// <param name="cancellation">Stops the work; nothing becomes visible then.</param>
+    public Task<TResult> MakeOnceAsync<TResult>(
+        string path, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
+    {
+        return MakeOnceAsync(path, $"{path}/{Guid.NewGuid():n}", make, cancellation);
+    }
+
+    /// <summary>
+    /// As <see cref="MakeOnceAsync{TResult}(string, Func{CancellationToken, Task{NewArtifact{TResult}}}, CancellationToken)"/>, but
+    /// under plain names that people and tools can rely on. Only for files that every attempt writes alike.
+    /// </summary>
+    public Task<TResult> PublishOnceAsync<TResult>(
+        string path, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
+    {
+        return MakeOnceAsync(path, path, make, cancellation);
+    }
+
+    private async Task<TResult> MakeOnceAsync<TResult>(
+        string path, string attempt, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
+    {
+        if (await FindAsync<TResult>(path, cancellation) is { } made) return made.Result;
+
+        var artifact = await make(cancellation);
+        var files = new List<ArtifactFile>();
+        foreach (var (name, open) in artifact.Files)
+            files.Add(await WriteAsync(name, $"{attempt}/{name}", open, cancellation));
+
+        var manifest = new ArtifactManifest<TResult>(files, artifact.Result);
+        if (await blobs.TryCreateAsync($"{path}/{ManifestName}", BinaryData.FromObjectAsJson(manifest, ContractsJson.Options), cancellation))
+            return artifact.Result;
+
+        // Another attempt was faster: its output is the artefact, ours was for nothing.
+        foreach (var file in files.Where(_ => attempt != path)) await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
+        return (await GetAsync<TResult>(path, cancellation)).Result;
+    }
+
+    /// <summary>The artefact's manifest, or null when it has not been made.</summary>
+    public Task<ArtifactManifest<TResult>?> FindAsync<TResult>(string path, CancellationToken cancellation)
+    {
+        return blobs.ReadJsonAsync<ArtifactManifest<TResult>>($"{path}/{ManifestName}", cancellation);
+    }
+
+    /// <summary>The artefact's manifest.</summary>
+    /// <exception cref="CorruptArtifactException">There is none.</exception>
+    public async Task<ArtifactManifest<TResult>> GetAsync<TResult>(string path, CancellationToken cancellation)
+    {
+        return await FindAsync<TResult>(path, cancellation) ?? throw new CorruptArtifactException($"{path}/{ManifestName}", "is missing");
+    }
+
+    /// <summary>All files of an artefact, by name, each checked against its hash.</summary>
+    public async Task<IReadOnlyDictionary<string, byte[]>> ReadFilesAsync(string path, CancellationToken cancellation)
+    {
+        var files = new Dictionary<string, byte[]>();
+        foreach (var file in (await GetAsync<object>(path, cancellation)).Files) files[file.Name] = await ReadAsync(file, cancellation);
+        return files;
+    }
+
+    /// <summary>One file's bytes, checked against its hash.</summary>
+    public async Task<byte[]> ReadAsync(ArtifactFile file, CancellationToken cancellation)
+    {
+        using var bytes = new MemoryStream(checked((int)file.Length));
+        await CopyAsync(file, bytes, cancellation);
+        return bytes.ToArray();
+    }
+
+    /// <summary>Copies a file's bytes to a stream; what was copied may be used only if this returns.</summary>
+    /// <exception cref="CorruptArtifactException">The blob is gone, or its length or hash is not the manifest's.</exception>
+    public async Task CopyAsync(ArtifactFile file, Stream destination, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var source = await (await blobs.BlobAsync(file.Blob)).OpenReadAsync(cancellationToken: cancellation);
+            var (length, sha256) = await HashAsync(source, destination, cancellation);
+            if (length != file.Length) throw new CorruptArtifactException(file.Blob, $"has {length} bytes where its manifest says {file.Length}");
+            if (sha256 != file.Sha256) throw new CorruptArtifactException(file.Blob, "has another SHA-256 than its manifest says");
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            throw new CorruptArtifactException(file.Blob, "is missing");
+        }
+    }
+
+    /// <summary>Length and SHA-256 of a stream, copying it on the way.</summary>
+    public static async Task<(long Length, string Sha256)> HashAsync(Stream source, Stream destination, CancellationToken cancellation)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(1 << 20);
+        try
+        {
+            long length = 0;
+            int read;
+            while ((read = await source.ReadAsync(buffer, cancellation)) > 0)
+            {
+                hash.AppendData(buffer, 0, read);
+                await destination.WriteAsync(buffer.AsMemory(0, read), cancellation);
+                length += read;
+            }
+
+            return (length, Convert.ToHexStringLower(hash.GetHashAndReset()));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async Task<ArtifactFile> WriteAsync(string name, string path, Func<Stream> open, CancellationToken cancellation)
+    {
+        await using var hashed = open();
+        var (length, sha256) = await HashAsync(hashed, Stream.Null, cancellation);
+        await using var uploaded = open();
+        await (await blobs.BlobAsync(path)).UploadAsync(uploaded, overwrite: true, cancellation);
+        return new ArtifactFile(name, path, length, sha256);
+    }
+}

@@ -1,0 +1,78 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Azure;
+using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Storage;
+
+/// <summary>Blobs by path, where a path's first segment is the container. Containers are private and made on first use.</summary>
+public sealed class BlobFiles(BlobServiceClient service)
+{
+    private readonly ConcurrentDictionary<string, Task<BlobContainerClient>> _containers = new();
+
+    /// <summary>The blob at a path such as <c>runs/x/request.json</c>.</summary>
+    public async Task<BlobClient> BlobAsync(string path)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        if (slash <= 0 || slash == path.Length - 1) throw new InvalidInputException($"\"{path}\" is no blob path: expected container/name.");
+        var container = await _containers.GetOrAdd(path[..slash], OpenContainerAsync);
+        return container.GetBlobClient(path[(slash + 1)..]);
+    }
+
+    /// <summary>Writes a blob unless there is one; false: there was one already.</summary>
+    public async Task<bool> TryCreateAsync(string path, BinaryData content, CancellationToken cancellation)
+    {
+        try
+        {
+            await (await BlobAsync(path)).UploadAsync(content, new BlobUploadOptions { Conditions = new() { IfNoneMatch = ETag.All } }, cancellation);
+            return true;
+        }
+        catch (RequestFailedException e) when (e.Status is 409 or 412)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>A blob's JSON, or null when there is no such blob.</summary>
+    public async Task<T?> ReadJsonAsync<T>(string path, CancellationToken cancellation)
+        where T : class
+    {
+        try
+        {
+            var content = await (await BlobAsync(path)).DownloadContentAsync(cancellation);
+            return JsonSerializer.Deserialize<T>(content.Value.Content, ContractsJson.Options)
+                ?? throw new CorruptArtifactException(path, "holds null");
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return null;
+        }
+        catch (JsonException e)
+        {
+            throw new CorruptArtifactException(path, $"is not the JSON it should be ({e.Message})");
+        }
+    }
+
+    /// <summary>Writes a blob whole, whatever was there.</summary>
+    public async Task ReplaceAsync(string path, BinaryData content, CancellationToken cancellation)
+    {
+        await (await BlobAsync(path)).UploadAsync(content, overwrite: true, cancellation);
+    }
+
+    private async Task<BlobContainerClient> OpenContainerAsync(string name)
+    {
+        try
+        {
+            var container = service.GetBlobContainerClient(name);
+            await container.CreateIfNotExistsAsync();
+            return container;
+        }
+        catch
+        {
+            _containers.TryRemove(name, out _); // a passing fault must not be remembered
+            throw;
+        }
+    }
+}

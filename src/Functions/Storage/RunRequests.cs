@@ -1,0 +1,35 @@
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Storage;
+
+/// <summary>The requests of all runs. A run is its runs/{id}/request.json; Durable only supplies its liveness.</summary>
+public sealed class RunRequests(BlobFiles blobs)
+{
+    /// <summary>Records the request of a new run, or finds the one recorded; the same id may not stand for two requests.</summary>
+    /// <returns>False when another request has this id.</returns>
+    public async Task<bool> TryRecordAsync(RunRequest request, CancellationToken cancellation)
+    {
+        byte[] body = JsonSerializer.SerializeToUtf8Bytes(request, ContractsJson.Indented);
+        if (await blobs.TryCreateAsync(BlobPaths.Request(IdOf(request)), BinaryData.FromBytes(body), cancellation)) return true;
+        var recorded = await GetAsync(IdOf(request), cancellation);
+        return JsonSerializer.SerializeToUtf8Bytes(recorded, ContractsJson.Indented).AsSpan().SequenceEqual(body);
+    }
+
+    /// <summary>The request of a run, or null when there is no such run.</summary>
+    public Task<RunRequest?> FindAsync(string runId, CancellationToken cancellation)
+    {
+        return blobs.ReadJsonAsync<RunRequest>(BlobPaths.Request(runId), cancellation);
+    }
+
+    /// <summary>The request of a run that must be there.</summary>
+    public async Task<RunRequest> GetAsync(string runId, CancellationToken cancellation)
+    {
+        return await FindAsync(runId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(runId), "is missing");
+    }
+
+    private static string IdOf(RunRequest request)
+    {
+        return request.RunId ?? throw new ArgumentException("A run is recorded under its id; this request has none.", nameof(request));
+    }
+}

@@ -1,0 +1,17 @@
+namespace RlhfFunctions.LocalHost.Cli;
+
+/// <summary>Where samples/ and package.json are: the repository that holds this program, else the program's own folder.</summary>
+internal static class Repository
+{
+    public static string Root { get; } = Find();
+
+    private static string Find()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "RlhfFunctions.sln"))) return folder.FullName;
+        }
+
+        return AppContext.BaseDirectory;
+    }
+}

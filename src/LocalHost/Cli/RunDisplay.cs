@@ -1,0 +1,77 @@
+using RlhfFunctions.Contracts;
+using Spectre.Console;
+
+namespace RlhfFunctions.LocalHost.Cli;
+
+/// <summary>Shows a run's progress until it ends: a live bar on a terminal, a plain line per step elsewhere.</summary>
+internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(250);
+
+    /// <returns>The run's last view: completed, failed or terminated.</returns>
+    public Task<RunView> FollowAsync(string runId, CancellationToken cancellation)
+    {
+        return console.Profile.Capabilities.Interactive && console.Profile.Out.IsTerminal
+            ? FollowLiveAsync(runId, cancellation)
+            : FollowPlainAsync(runId, cancellation);
+    }
+
+    private Task<RunView> FollowLiveAsync(string runId, CancellationToken cancellation)
+    {
+        return console.Progress()
+            .Columns(new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
+            .StartAsync(async live =>
+            {
+                var task = live.AddTask("starting");
+                return await PollAsync(
+                    runId,
+                    progress =>
+                    {
+                        task.MaxValue = progress.Steps;
+                        task.Value = progress.Step;
+                        task.Description = Markup.Escape(Describe(progress));
+                    },
+                    cancellation);
+            });
+    }
+
+    private Task<RunView> FollowPlainAsync(string runId, CancellationToken cancellation)
+    {
+        string last = "";
+        return PollAsync(
+            runId,
+            progress =>
+            {
+                string line = Describe(progress);
+                if (line == last) return;
+                console.Profile.Out.Writer.WriteLine(line);
+                last = line;
+            },
+            cancellation);
+    }
+
+    private async Task<RunView> PollAsync(string runId, Action<RunProgress> show, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            var view = await client.GetAsync(runId, cancellation);
+            if (view.Progress is { } progress) show(progress);
+            if (view.Status is "Completed" or "Failed" or "Terminated") return view;
+            await Task.Delay(PollInterval, cancellation);
+        }
+    }
+
+    private static string Describe(RunProgress progress)
+    {
+        if (progress.Phase == RunPhase.Preparing) return "preparing models and dialogues";
+        if (progress.Phase == RunPhase.Publishing) return "publishing the adapter";
+        if (progress.Phase == RunPhase.Finished) return "finished";
+        if (progress.Phase == RunPhase.Measuring)
+            return progress.Step == 0 ? "measuring the policy before" : "measuring the policy after";
+        if (progress.LastStep is not { } step)
+            return $"step 0 of {progress.Steps} · hate on held-out dialogues {progress.HateBefore:F3}";
+        string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
+        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2} · KL {step.Kl:F2} · hate {step.HateProbability:F3}"
+            + $" · {step.TokensPerSecond:N0} tokens/s{timeLeft}";
+    }
+}

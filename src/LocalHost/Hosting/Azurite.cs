@@ -1,0 +1,217 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace RlhfFunctions.LocalHost.Hosting;
+
+/// <summary>
+/// Azurite's blob service, which stands in for Azure Storage on this machine: installed by npm when it is missing,
+/// started unless one answers already, and stopped at the end if it was started here.
+/// </summary>
+public sealed class Azurite : IAsyncDisposable
+{
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
+
+    // Azurite must outlive this process's Ctrl-C, which a terminal sends to the whole process group, and the process
+    // itself when it is killed: so Node starts it detached and prints its id.
+    private const string DetachedStart =
+        "const fs=require('fs'),[log,...args]=process.argv.slice(1),out=fs.openSync(log,'a');"
+        + "const child=require('child_process').spawn(process.execPath,args,{detached:true,stdio:['ignore',out,out],windowsHide:true});"
+        + "child.unref();console.log(child.pid);";
+
+    private readonly string _pidFile;
+    private readonly int? _ownedProcess;
+
+    private Azurite(int port, string pidFile, int? ownedProcess)
+    {
+        Port = port;
+        _pidFile = pidFile;
+        _ownedProcess = ownedProcess;
+    }
+
+    public int Port { get; }
+
+    /// <summary>True when this object stops Azurite at the end; false when somebody else's is used.</summary>
+    public bool IsOwned => _ownedProcess is not null;
+
+    /// <summary>The emulator's account and key are fixed and public, part of its documentation.</summary>
+    public string ConnectionString =>
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+        + "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+        + $"BlobEndpoint=http://127.0.0.1:{Port}/devstoreaccount1;";
+
+    /// <param name="repositoryRoot">Where package.json and package-lock.json name the Azurite to install.</param>
+    /// <param name="dataFolder">Where Azurite keeps its data, its log, and the id of its process.</param>
+    /// <param name="port">The port of the blob service on 127.0.0.1.</param>
+    /// <param name="say">Told in a sentence what takes time.</param>
+    /// <param name="cancellation">Gives up the start.</param>
+    /// <exception cref="UserErrorException">Node or npm is missing, or the port belongs to something else.</exception>
+    public static async Task<Azurite> StartAsync(
+        string repositoryRoot, string dataFolder, int port, Action<string> say, CancellationToken cancellation)
+    {
+        dataFolder = Path.GetFullPath(dataFolder);
+        var pidFile = Path.Combine(dataFolder, "azurite.pid");
+        switch (await AskWhoAnswersAsync(port, cancellation))
+        {
+            case { Length: > 0 } other when !other.StartsWith("Azurite-Blob/", StringComparison.Ordinal):
+                throw new UserErrorException(
+                    $"Port {port} on 127.0.0.1 is taken by something that is not Azurite ({other}). Stop it, or choose another port.");
+            case { Length: > 0 }:
+                return new(port, pidFile, ReadRunningProcess(pidFile, port)); // ours if a killed host left it behind
+        }
+
+        await CheckNodeAsync(cancellation);
+        var script = Path.Combine(repositoryRoot, "node_modules", "azurite", "dist", "src", "blob", "main.js");
+        if (!File.Exists(script))
+            await InstallAsync(repositoryRoot, say, cancellation);
+        Directory.CreateDirectory(dataFolder);
+        var log = Path.Combine(dataFolder, "azurite.log");
+        var (exitCode, output) = await RunAsync("node", repositoryRoot,
+            ["-e", DetachedStart, log, script, "--blobHost", "127.0.0.1", "--blobPort", $"{port}", "--location", dataFolder,
+                "--skipApiVersionCheck", "--silent", "--disableTelemetry"], cancellation);
+        if (exitCode != 0)
+            throw new UserErrorException($"Azurite could not be started: {output.Trim()}");
+        var process = int.Parse(output.Trim(), CultureInfo.InvariantCulture);
+        await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port)), cancellation);
+
+        var azurite = new Azurite(port, pidFile, process);
+        var watch = Stopwatch.StartNew();
+        while (await AskWhoAnswersAsync(port, cancellation) is null)
+        {
+            if (IsRunning(process) && watch.Elapsed < StartTimeout)
+            {
+                await Task.Delay(50, cancellation);
+                continue;
+            }
+            await azurite.DisposeAsync();
+            throw new UserErrorException($"Azurite did not start on port {port}. Its log, {log}, may tell why.");
+        }
+        return azurite;
+    }
+
+    /// <summary>Asks Azurite to end, so that it saves what it still has in memory, and waits until it has.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_ownedProcess is not { } process)
+            return;
+        if (OperatingSystem.IsWindows())
+            KillOnWindows(process); // has no signals; what Azurite last saved is at most seconds old
+        else
+            _ = Kill(process, SigTerm);
+        for (var watch = Stopwatch.StartNew(); IsRunning(process) && watch.Elapsed < StopTimeout;)
+            await Task.Delay(50);
+        File.Delete(_pidFile);
+    }
+
+    /// <summary>Null when nothing listens; otherwise the name that the listener gives itself.</summary>
+    private static async Task<string?> AskWhoAnswersAsync(int port, CancellationToken cancellation)
+    {
+        using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(5) };
+        try
+        {
+            using var answer = await http.GetAsync(new Uri($"http://127.0.0.1:{port}/"), cancellation);
+            return answer.Headers.TryGetValues("Server", out var names) ? string.Join(' ', names) : "a nameless HTTP server";
+        }
+        catch (HttpRequestException refused) when (refused.InnerException is SocketException)
+        {
+            return null;
+        }
+        catch (Exception mute) when (mute is HttpRequestException or TaskCanceledException && !cancellation.IsCancellationRequested)
+        {
+            return "it does not speak HTTP";
+        }
+    }
+
+    private static async Task CheckNodeAsync(CancellationToken cancellation)
+    {
+        const string Remedy = "Azurite needs Node.js 18 or newer: install it from https://nodejs.org/ and try again.";
+        var (exitCode, version) = await RunAsync("node", ".", ["--version"], cancellation);
+        if (exitCode is null)
+            throw new UserErrorException($"Node.js was not found. {Remedy}");
+        if (!int.TryParse(version.TrimStart('v').Split('.')[0], CultureInfo.InvariantCulture, out var major) || major < 18)
+            throw new UserErrorException($"Node.js is too old ({version.Trim()}). {Remedy}");
+    }
+
+    private static async Task InstallAsync(string repositoryRoot, Action<string> say, CancellationToken cancellation)
+    {
+        say("Installing Azurite, the storage emulator (npm ci, once) …");
+        var (exitCode, output) = OperatingSystem.IsWindows()
+            ? await RunAsync("cmd", repositoryRoot, ["/c", "npm", "ci", "--no-audit", "--no-fund"], cancellation)
+            : await RunAsync("npm", repositoryRoot, ["ci", "--no-audit", "--no-fund"], cancellation);
+        if (exitCode is null)
+            throw new UserErrorException("npm was not found. It comes with Node.js: install that from https://nodejs.org/ and try again.");
+        if (exitCode != 0)
+            throw new UserErrorException(
+                $"'npm ci' in {repositoryRoot} failed with exit code {exitCode}, so there is no Azurite. Its last words:\n"
+                + string.Join('\n', output.TrimEnd().Split('\n').TakeLast(8)));
+    }
+
+    /// <summary>The exit code is null when there is no such program.</summary>
+    private static async Task<(int? ExitCode, string Output)> RunAsync(
+        string program, string folder, IEnumerable<string> arguments, CancellationToken cancellation)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                WorkingDirectory = folder,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            var texts = await Task.WhenAll(
+                process.StandardOutput.ReadToEndAsync(cancellation), process.StandardError.ReadToEndAsync(cancellation));
+            await process.WaitForExitAsync(cancellation);
+            return (process.ExitCode, string.Concat(texts));
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return (null, "");
+        }
+    }
+
+    private static int? ReadRunningProcess(string pidFile, int port)
+    {
+        try
+        {
+            var left = JsonSerializer.Deserialize<PidFile>(File.ReadAllText(pidFile));
+            return left is not null && left.Port == port && IsRunning(left.Pid) ? left.Pid : null;
+        }
+        catch (Exception unknown) when (unknown is IOException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static bool IsRunning(int processId)
+    {
+        try
+        {
+            // A dead process that nobody has reaped yet still has an entry, but is a node no more.
+            using var process = Process.GetProcessById(processId);
+            var isZombie = OperatingSystem.IsLinux()
+                && File.ReadAllText($"/proc/{processId}/stat").Contains(") Z ", StringComparison.Ordinal);
+            return !process.HasExited && !isZombie && process.ProcessName.Contains("node", StringComparison.OrdinalIgnoreCase);
+        }
+        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException or IOException)
+        {
+            return false;
+        }
+    }
+
+    private static void KillOnWindows(int processId)
+    {
+        if (IsRunning(processId))
+            Process.GetProcessById(processId).Kill();
+    }
+
+    private const int SigTerm = 15;
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Kill(int processId, int signal);
+
+    private sealed record PidFile(int Pid, int Port);
+}

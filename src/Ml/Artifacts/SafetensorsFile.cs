@@ -1,0 +1,171 @@
+using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Artifacts;
+
+/// <summary>
+/// Named tensors as Hugging Face stores them: eight bytes header length, a JSON header, the numbers. Nothing in such a file is
+/// executed, unlike in a pickle. A file on disk is read tensor by tensor, straight into the tensor's memory, so that loading
+/// needs no more memory than what is loaded.
+/// </summary>
+public sealed class SafetensorsFile : IDisposable
+{
+    // The reference implementation's limit.
+    private const long MaxHeaderLength = 100_000_000;
+    private const int ChunkLength = 1 << 28;
+
+    private readonly string _name;
+    private readonly SafeFileHandle? _handle;
+    private readonly ReadOnlyMemory<byte> _bytes;
+    private readonly long _dataStart;
+    private readonly SafetensorsHeader _header;
+
+    private SafetensorsFile(string name, SafeFileHandle? handle, ReadOnlyMemory<byte> bytes)
+    {
+        (_name, _handle, _bytes) = (name, handle, bytes);
+        var length = handle is null ? bytes.Length : RandomAccess.GetLength(handle);
+        Span<byte> start = stackalloc byte[8];
+        if (length < start.Length)
+            throw new InvalidDataException($"{name}: {length} bytes are no safetensors file. Fetch it again.");
+        Read(0, start);
+        RefusePickle(start);
+        var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
+        if (headerLength > MaxHeaderLength)
+            throw new InvalidDataException(
+                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: this is no safetensors file.");
+        if ((long)headerLength > length - start.Length)
+            throw new InvalidDataException(
+                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): it is cut off. Fetch it again.");
+        var json = new byte[headerLength];
+        Read(start.Length, json);
+        _dataStart = start.Length + json.Length;
+        _header = SafetensorsHeader.Parse(name, json, length - _dataStart);
+    }
+
+    /// <summary>What the file holds, sorted by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Entries => _header.Entries;
+
+    /// <summary>The file's free-form strings, such as format = pt.</summary>
+    public IReadOnlyDictionary<string, string> Metadata => _header.Metadata;
+
+    /// <summary>Opens a file on disk; tensors are read from it as they are asked for.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged, or a pickle.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        if (Path.GetExtension(path) is ".bin" or ".pt" or ".pth" or ".pkl")
+            throw PickleRefused(path);
+        var handle = File.OpenHandle(path, options: FileOptions.RandomAccess);
+        try
+        {
+            return new SafetensorsFile(path, handle, default);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads a file that is in memory already.</summary>
+    /// <param name="bytes">The whole file; not copied.</param>
+    /// <param name="name">What errors call it.</param>
+    public static SafetensorsFile Read(ReadOnlyMemory<byte> bytes, string name = "safetensors") => new(name, null, bytes);
+
+    /// <summary>Reads a stream to its end.</summary>
+    /// <param name="stream">At most 2 GB; larger files belong on disk.</param>
+    /// <param name="name">What errors call it.</param>
+    public static SafetensorsFile Read(Stream stream, string name = "safetensors")
+    {
+        using var bytes = new MemoryStream();
+        stream.CopyTo(bytes);
+        return Read(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), name);
+    }
+
+    /// <summary>One tensor, on the CPU and in the file's type. The caller owns it.</summary>
+    /// <exception cref="KeyNotFoundException">The file has no tensor of that name.</exception>
+    public Tensor Load(string name)
+    {
+        if (!_header.Entries.TryGetValue(name, out var entry))
+            throw new KeyNotFoundException($"{_name} holds no tensor '{name}'.");
+        var tensor = empty([.. entry.Shape], entry.Type);
+        if (entry.Length == 0)
+            return tensor;
+        using var scope = NewDisposeScope();
+        var flat = tensor.view(-1);
+        var elementSize = entry.Length / flat.shape[0];
+        for (var done = 0L; done < entry.Length; done += ChunkLength)
+        {
+            var length = Math.Min(ChunkLength, entry.Length - done);
+            Read(_dataStart + entry.Offset + done, flat.narrow(0, done / elementSize, length / elementSize).bytes);
+        }
+        return tensor;
+    }
+
+    /// <summary>All tensors by name, on the CPU. The caller owns them.</summary>
+    public Dictionary<string, Tensor> LoadAll() => Entries.Keys.ToDictionary(name => name, Load, StringComparer.Ordinal);
+
+    /// <summary>Writes tensors; equal contents give equal bytes, whatever the dictionary's order.</summary>
+    /// <param name="tensors">Of any shape, on any device.</param>
+    /// <param name="metadata">Free-form strings; PyTorch's readers want format = pt (<see cref="PyTorchMetadata"/>).</param>
+    public static byte[] Write(IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        using var stream = new MemoryStream();
+        Write(stream, tensors, metadata);
+        return stream.ToArray();
+    }
+
+    /// <summary>Writes tensors to a stream; see <see cref="Write(IReadOnlyDictionary{string, Tensor}, IReadOnlyDictionary{string, string}?)"/>.</summary>
+    public static void Write(
+        Stream stream, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        var (json, order) = SafetensorsHeader.Build(tensors, metadata);
+        Span<byte> length = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, json.Length);
+        stream.Write(length);
+        stream.Write(json);
+        foreach (var name in order)
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            var flat = tensors[name].cpu().contiguous().view(-1);
+            var size = flat.shape[0];
+            var step = ChunkLength / flat.element_size();
+            for (var done = 0L; done < size; done += step)
+                stream.Write(flat.narrow(0, done, Math.Min(step, size - done)).bytes);
+        }
+    }
+
+    /// <summary>The metadata with which PyTorch's readers recognise their own files.</summary>
+    public static IReadOnlyDictionary<string, string> PyTorchMetadata { get; } = new Dictionary<string, string> { ["format"] = "pt" };
+
+    public void Dispose() => _handle?.Dispose();
+
+    internal static InvalidDataException PickleRefused(string name) => new(
+        $"{name} is a PyTorch pickle, which runs code of its author's choice when it is read. It is refused: "
+        + "convert it with safetensors' converter (huggingface.co/spaces/safetensors/convert) and use the .safetensors file.");
+
+    private void RefusePickle(ReadOnlySpan<byte> start)
+    {
+        // A zip archive (PyTorch 1.6 and later) or a bare pickle of protocol 2 to 5 (before). As a header length either would be absurd.
+        if (start.StartsWith("PK\u0003\u0004"u8) || (start[0] == 0x80 && start[1] is >= 2 and <= 5 && start[7] != 0))
+            throw PickleRefused(_name);
+    }
+
+    private void Read(long position, Span<byte> target)
+    {
+        if (_handle is null)
+        {
+            _bytes.Span.Slice((int)position, target.Length).CopyTo(target);
+            return;
+        }
+        while (!target.IsEmpty)
+        {
+            var count = RandomAccess.Read(_handle, target, position);
+            if (count == 0)
+                throw new InvalidDataException($"{_name}: the file became shorter while it was read. Fetch it again.");
+            target = target[count..];
+            position += count;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rollout;
+
+namespace RlhfFunctions.Ml.Evaluation;
+
+/// <summary>Measures a policy on dialogues it was not trained on.</summary>
+public static class EvaluationRunner
+{
+    /// <summary>Every sample of every dialogue, ordered by dialogue and sample.</summary>
+    /// <param name="policy">With its adapter on, or off for the reference.</param>
+    /// <param name="decode">Response ids → text without special tokens.</param>
+    /// <param name="judge">A classifier other than the reward.</param>
+    /// <param name="prompts">Token ids, one per dialogue.</param>
+    /// <param name="references">The summaries to compare with, one per dialogue.</param>
+    /// <param name="plan">Seed and sizes.</param>
+    /// <param name="cancellationToken">Looked at before each token and each batch.</param>
+    public static IReadOnlyList<EvaluatedSample> Run(
+        PolicyWithValue policy, Func<IReadOnlyList<int>, string> decode, ITextReward judge, IReadOnlyList<int[]> prompts,
+        IReadOnlyList<string> references, EvaluationPlan plan, CancellationToken cancellationToken)
+    {
+        if (references.Count != prompts.Count)
+            throw new ArgumentException($"{prompts.Count} prompts, but {references.Count} references.");
+        var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
+        var places = from dialogue in Enumerable.Range(0, prompts.Count)
+                     from sample in Enumerable.Range(0, plan.SamplesPerDialogue)
+                     select (Dialogue: dialogue, Sample: sample);
+        var evaluated = new List<EvaluatedSample>();
+        foreach (var batch in places.Chunk(plan.BatchSize))
+        {
+            // 1. responses
+            var queries = Array.ConvertAll(batch, place => prompts[place.Dialogue]);
+            var keys = Array.ConvertAll(batch, place => Seeds.Derive(plan.Seed, "evaluation", place.Dialogue, place.Sample));
+            var responses = BatchGenerator.Sample(policy.Model, queries, keys, plan.Generation, cancellationToken);
+
+            // 2. the judge's view and the likeness to the reference
+            var texts = responses.Select(decode).ToArray();
+            var judged = judge.Score(texts, cancellationToken);
+
+            // 3. the distance from the reference policy, which is none with the adapter off
+            var scored = policy.Adapter.Enabled
+                ? RolloutCollector.Score(
+                    policy, queries, responses, KlPenalty.Kl, plan.Generation.Temperature, plan.BatchSize, cancellationToken)
+                : null;
+            evaluated.AddRange(batch.Select((place, i) => new EvaluatedSample(
+                place.Dialogue, place.Sample, texts[i], judged[i].HateProbability,
+                Rouge.Score(references[place.Dialogue], texts[i]).RougeL.FMeasure, responses[i].Length,
+                endOfText.Contains(responses[i][^1]), scored?[i].KlPenalties.Sum(d => (double)d) ?? 0)));
+        }
+        return evaluated;
+    }
+}

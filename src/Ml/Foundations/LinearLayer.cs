@@ -1,0 +1,31 @@
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Foundations;
+
+/// <summary>
+/// y = x·Wᵀ + b, however W is held in memory. An adapter hooks in here, so the layers that use a projection, and the names of
+/// its weights, are the same with and without one.
+/// </summary>
+public abstract class LinearLayer(long inFeatures, long outFeatures) : nn.Module<Tensor, Tensor>(nameof(LinearLayer))
+{
+    public long InFeatures { get; } = inFeatures;
+
+    public long OutFeatures { get; } = outFeatures;
+
+    /// <summary>
+    /// What is added to the layer: a function of its input [..., in] and its output [..., out] that may write into the output;
+    /// null: the layer alone, without an extra operation.
+    /// </summary>
+    public Func<Tensor, Tensor, Tensor>? Adapter { get; set; }
+
+    /// <param name="input">[..., in]</param>
+    /// <returns>[..., out], of the input's type.</returns>
+    public sealed override Tensor forward(Tensor input)
+    {
+        var output = Multiply(input);
+        return Adapter is null ? output : Adapter(input, output);
+    }
+
+    /// <summary>The layer without its adapter; the result is a tensor of its own.</summary>
+    protected abstract Tensor Multiply(Tensor input);
+}

@@ -1,0 +1,67 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Foundations;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Models;
+
+/// <summary>
+/// Frozen weights from a model folder, converted one by one, so that the peak is the model in memory and its largest tensor.
+/// What does not fit is collected and refused at the end, all of it at once.
+/// </summary>
+internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision precision, Device device) : WeightSource
+{
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly List<string> _problems = [];
+
+    public override ScalarType ComputeType { get; } = precision switch
+    {
+        ModelPrecision.BFloat16 => ScalarType.BFloat16,
+        ModelPrecision.Float16 => ScalarType.Float16,
+        // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
+        ModelPrecision.Nf4 when device.type != DeviceType.CPU => ScalarType.Float16,
+        _ => ScalarType.Float32,
+    };
+
+    public override Device Device => device;
+
+    public override Parameter Matrix(string name, params long[] shape) => Take(name, shape);
+
+    public override Parameter Scale(string name, long size) => Take(name, size);
+
+    public override Parameter Offset(string name, long size) => Take(name, size);
+
+    /// <summary>Refuses the folder if it lacked a weight, had it in another shape, or has weights the model does not use.</summary>
+    /// <param name="mayBeLeft">Names of weights that are known to be unused.</param>
+    /// <exception cref="InvalidDataException">It did.</exception>
+    public void Finish(Func<string, bool> mayBeLeft)
+    {
+        var extra = folder.TensorNames.Where(n => !_taken.Contains(n) && !mayBeLeft(n)).Order(StringComparer.Ordinal);
+        _problems.AddRange(extra.Select(n => $"'{n}' is no weight of this architecture"));
+        if (_problems.Count == 0)
+            return;
+        const int shown = 10;
+        var rest = _problems.Count > shown ? $"; and {_problems.Count - shown} more" : "";
+        throw new InvalidDataException(
+            $"{folder.FolderPath}: the weights do not match config.json: {string.Join("; ", _problems.Take(shown))}{rest}. "
+            + "Check that both come from the same model.");
+    }
+
+    private Parameter Take(string name, params long[] shape)
+    {
+        using var scope = NewDisposeScope();
+        _taken.Add(name);
+        var entry = folder.Find(name);
+        if (entry is null)
+            _problems.Add($"'{name}' {Expect.Describe(shape)} is missing");
+        else if (!entry.Shape.SequenceEqual(shape))
+            _problems.Add($"'{name}' is {Expect.Describe([.. entry.Shape])}, expected {Expect.Describe(shape)}");
+        else if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
+            _problems.Add($"'{name}' holds {entry.Type}, which are no weights");
+        else
+            return Keep(folder.Load(name).to(ComputeType, device), trainable: false);
+        return Keep(empty(shape, ComputeType, device), trainable: false);
+    }
+}

@@ -1,0 +1,60 @@
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Models;
+
+/// <summary>Embedding, blocks and final norm.</summary>
+internal sealed class LlamaDecoder : nn.Module
+{
+    [ComponentName(Name = "embed_tokens")]
+    private readonly Embedding _embedding;
+
+    [ComponentName(Name = "layers")]
+    private readonly ModuleList<LlamaLayer> _layers;
+
+    [ComponentName(Name = "norm")]
+    private readonly RmsNorm _norm;
+
+    private readonly RotaryEmbedding _rotary;
+
+    public LlamaDecoder(LlamaConfig config, WeightSource weights)
+        : base(nameof(LlamaDecoder))
+    {
+        _embedding = new Embedding(weights.Matrix("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize));
+        _layers = new ModuleList<LlamaLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, weights, i))]);
+        _norm = new RmsNorm(weights.Scale("model.norm.weight", config.HiddenSize), config.RmsNormEpsilon);
+        _rotary = new RotaryEmbedding(config, weights.ComputeType, weights.Device);
+        RegisterComponents();
+    }
+
+    /// <summary>[V, H]</summary>
+    public Tensor EmbeddingWeight => _embedding.Weight;
+
+    /// <inheritdoc cref="LlamaForCausalLm.Hidden"/>
+    public Tensor Hidden(Tensor inputIds, Tensor? positions, Tensor? isRealToken, KvCache? cache)
+    {
+        using var scope = NewDisposeScope();
+        var (b, t, past) = (inputIds.shape[0], inputIds.shape[1], cache?.Length ?? 0);
+        cache?.CheckRoom(b, t);
+        var (cosine, signedSine) = _rotary.At(positions, past, t);
+        var x = _embedding.forward(inputIds); // [B, T, H]
+        var bias = AttentionBias.Causal(isRealToken, past, t, x.dtype, x.device);
+        var pass = new LlamaPass(cosine, signedSine, bias, cache);
+        foreach (var layer in _layers)
+        {
+            var next = layer.Forward(x, pass);
+            x.Dispose();
+            x = next;
+        }
+        cache?.Advance(t);
+        return scope.MoveToOuter(_norm.forward(x));
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _rotary.Dispose();
+        base.Dispose(disposing);
+    }
+}

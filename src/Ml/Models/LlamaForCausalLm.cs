@@ -1,0 +1,112 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Foundations;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Models;
+
+/// <summary>
+/// A Llama language model (Touvron et al., arXiv:2302.13971), computing what transformers' class of the same name does in
+/// evaluation mode. Shapes: B batch, T new tokens, S cached and new tokens, H hidden size, V vocabulary.
+/// </summary>
+public sealed class LlamaForCausalLm : nn.Module
+{
+    [ComponentName(Name = "model")]
+    private readonly LlamaDecoder _decoder;
+
+    [ComponentName(Name = "lm_head")]
+    private readonly LinearLayer? _head;
+
+    /// <summary>A model with random trainable weights in float32, to be pre-trained: N(0, initializer_range²) for every matrix.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="seed">Equal seeds give equal weights.</param>
+    public LlamaForCausalLm(LlamaConfig config, ulong seed = 0)
+        : this(config, new RandomWeights(config.InitializerRange, new Generator(seed, CPU)))
+    {
+    }
+
+    private LlamaForCausalLm(LlamaConfig config, WeightSource weights)
+        : base(nameof(LlamaForCausalLm))
+    {
+        config.Validate(nameof(LlamaConfig));
+        Config = config;
+        Device = weights.Device;
+        _decoder = new LlamaDecoder(config, weights);
+        // An output layer tied to the embedding has no weights of its own.
+        _head = config.TieWordEmbeddings ? null : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
+        RegisterComponents();
+    }
+
+    public LlamaConfig Config { get; }
+
+    /// <summary>Where the weights are.</summary>
+    public Device Device { get; }
+
+    /// <summary>The linear layers an adapter can go on, by name (model.layers.0.self_attn.q_proj), sorted: all but the output layer.</summary>
+    public IReadOnlyList<(string Name, LinearLayer Layer)> Projections() =>
+        [.. named_modules().Where(m => m.module is LinearLayer && m.name != "lm_head")
+            .Select(m => (m.name, (LinearLayer)m.module)).OrderBy(p => p.name, StringComparer.Ordinal)];
+
+    /// <summary>Loads a model folder as transformers saves it; the weights are frozen.</summary>
+    /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
+    /// <param name="precision">How weights are held; hidden states have the same type (NF4: float32 on a CPU, else float16).</param>
+    /// <param name="device">Null: the CPU.</param>
+    /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or weights and configuration do not match.</exception>
+    public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null)
+    {
+        using var files = HuggingFaceFolder.Open(folder);
+        var config = LlamaConfig.Load(folder);
+        var weights = new FolderWeights(files, precision, device ?? CPU);
+        var model = new LlamaForCausalLm(config, weights);
+        try
+        {
+            // Old checkpoints hold the rotary frequencies, and some tied ones the output layer once more.
+            weights.Finish(name => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
+                || (config.TieWordEmbeddings && name == "lm_head.weight"));
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The hidden states after the final norm.</summary>
+    /// <param name="inputIds">[B, T] int64</param>
+    /// <param name="positions">[B, T] or [1, T] int64; null: 0 … T−1, after what is cached.</param>
+    /// <param name="isRealToken">
+    /// [B, S] bool over cached and new columns; null: all real. Without it attention is plainly causal, which is also right for a
+    /// batch padded on the right: its real tokens never see a pad.
+    /// </param>
+    /// <param name="cache">Earlier columns; the new ones are added. Only within no_grad.</param>
+    /// <returns>[B, T, H], of the model's type.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit, or a position lies outside the context.</exception>
+    /// <exception cref="InvalidOperationException">The cache is full, or gradients are being recorded.</exception>
+    public Tensor Hidden(Tensor inputIds, Tensor? positions = null, Tensor? isRealToken = null, KvCache? cache = null)
+    {
+        Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
+        var (b, t) = (inputIds.shape[0], inputIds.shape[1]);
+        if (positions is not null)
+            Expect.Shape(positions, [positions.shape[0] == 1 ? 1 : b, t]);
+        if (isRealToken is not null)
+        {
+            Expect.Shape(isRealToken, [b, (cache?.Length ?? 0) + t]);
+            Expect.Type(isRealToken, ScalarType.Bool);
+        }
+        return _decoder.Hidden(inputIds, positions, isRealToken, cache);
+    }
+
+    /// <summary>The scores of the next token.</summary>
+    /// <param name="hidden">[..., H]</param>
+    /// <returns>[..., V] float32, whatever the model's type.</returns>
+    public Tensor Logits(Tensor hidden)
+    {
+        var logits = _head is null ? nn.functional.linear(hidden, _decoder.EmbeddingWeight) : _head.forward(hidden);
+        if (logits.dtype == ScalarType.Float32)
+            return logits;
+        using (logits)
+            return logits.to(ScalarType.Float32);
+    }
+}

@@ -1,0 +1,109 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Models;
+
+/// <summary>
+/// Rotary positions: pair (i, i + D/2) of a head turns by position · θ^(−2i/D) (Su et al., arXiv:2104.09864, in the layout of
+/// transformers' Llama). Sines and cosines are computed once, in float32, for every position of the context.
+/// </summary>
+internal sealed class RotaryEmbedding : IDisposable
+{
+    // A context of 128 thousand positions would cost 134 MB; few texts come near it.
+    private const int FirstRows = 8192;
+
+    private static readonly Scalar One = 1.ToScalar();
+
+    private readonly LlamaConfig _config;
+    private readonly ScalarType _type;
+    private readonly Device _device;
+    private Tensor _cosine; // [rows, D]
+    private Tensor _signedSine; // [rows, D]: the first half negated, so that a rotation of halves needs no sign
+
+    public RotaryEmbedding(LlamaConfig config, ScalarType type, Device device)
+    {
+        (_config, _type, _device) = (config, type, device);
+        (_cosine, _signedSine) = BuildTables(Math.Min(config.ContextLength, FirstRows));
+    }
+
+    /// <summary>The rotations of a batch of positions.</summary>
+    /// <param name="positions">[B, T] or [1, T] int64; null: <paramref name="first"/>, first + 1, ….</param>
+    /// <param name="first">Position of the first column when no positions are given.</param>
+    /// <param name="length">T.</param>
+    /// <returns>Cosines and signed sines [B or 1, T, 1, D].</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A position lies outside the model's context.</exception>
+    public (Tensor Cosine, Tensor SignedSine) At(Tensor? positions, long first, long length)
+    {
+        if (positions is null)
+        {
+            if (first + length > _config.ContextLength)
+                throw OutsideContext($"Position {first + length - 1}");
+            GrowTo(first + length);
+            var shape = new[] { 1, length, 1, _config.HeadSize };
+            return (_cosine.narrow(0, first, length).view(shape), _signedSine.narrow(0, first, length).view(shape));
+        }
+        if (_cosine.shape[0] < _config.ContextLength)
+            GrowTo(positions.max().ToInt64() + 1);
+        var flat = positions.reshape(-1);
+        var rows = new[] { positions.shape[0], length, 1, _config.HeadSize };
+        try
+        {
+            return (_cosine.index_select(0, flat).view(rows), _signedSine.index_select(0, flat).view(rows));
+        }
+        catch (System.Runtime.InteropServices.ExternalException e)
+        {
+            throw OutsideContext("A position", e);
+        }
+    }
+
+    /// <summary>Turns queries or keys.</summary>
+    /// <param name="x">[B, T, heads, D]</param>
+    /// <param name="cosine">[B or 1, T, 1, D]</param>
+    /// <param name="signedSine">[B or 1, T, 1, D]</param>
+    /// <returns>[B, T, heads, D]; its intermediates belong to the caller's scope.</returns>
+    public static Tensor Rotate(Tensor x, Tensor cosine, Tensor signedSine) =>
+        x.mul(cosine).addcmul_(x.roll(x.shape[3] / 2, -1), signedSine, One);
+
+    public void Dispose()
+    {
+        _cosine.Dispose();
+        _signedSine.Dispose();
+    }
+
+    private void GrowTo(long rows)
+    {
+        if (rows <= _cosine.shape[0] || rows > _config.ContextLength)
+            return;
+        Dispose();
+        (_cosine, _signedSine) = BuildTables(Math.Min(_config.ContextLength, Math.Max(rows, 2 * _cosine.shape[0])));
+    }
+
+    private ArgumentOutOfRangeException OutsideContext(string what, Exception? inner = null) => new(
+        $"{what} lies outside the model's context of {_config.ContextLength} positions: shorten the prompt or the response.", inner);
+
+    private (Tensor Cosine, Tensor SignedSine) BuildTables(long rows)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var frequencies = Frequencies(); // [D/2]
+        var angles = outer(arange(rows, ScalarType.Float32), frequencies); // [rows, D/2]
+        var (cosine, sine) = (angles.cos(), angles.sin());
+        var cosines = cat([cosine, cosine], 1).to(_type, _device);
+        var signedSines = cat([-sine, sine], 1).to(_type, _device);
+        return (cosines.DetachFromDisposeScope(), signedSines.DetachFromDisposeScope());
+    }
+
+    private Tensor Frequencies()
+    {
+        var exponents = arange(0, _config.HeadSize, 2, ScalarType.Float32) / _config.HeadSize;
+        var frequencies = 1 / pow(tensor((float)_config.RopeTheta), exponents); // [D/2]
+        if (_config.RopeScaling is not { } scaling)
+            return frequencies;
+        var stretched = frequencies / scaling.Factor;
+        if (scaling.Bands is not { } bands)
+            return stretched;
+        var turns = bands.OriginalContextLength / (2 * Math.PI / frequencies); // turns within the original context
+        var kept = ((turns - bands.LowFrequencyFactor) / (bands.HighFrequencyFactor - bands.LowFrequencyFactor)).clamp(0, 1);
+        return ((1 - kept) * stretched) + (kept * frequencies);
+    }
+}

@@ -1,0 +1,70 @@
+using RlhfFunctions.Ml.Lora;
+using RlhfFunctions.Ml.Models;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Policy;
+
+/// <summary>
+/// What PPO trains: a frozen language model, the adapter in it and a value head on top. The reference policy is the same model
+/// with the adapter switched off, so the weights exist once. Dropout is off here, in sampling and in training, as in TRL: the
+/// probabilities that are trained are those that were sampled from.
+/// </summary>
+/// <param name="model">The base model; stays the caller's.</param>
+/// <param name="adapter">The adapter attached to it; stays the caller's.</param>
+/// <param name="valueHead">The critic; stays the caller's.</param>
+public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead)
+{
+    /// <summary>The language model.</summary>
+    public LlamaForCausalLm Model { get; } = model;
+
+    /// <summary>The trained part of it.</summary>
+    public LoraAdapter Adapter { get; } = adapter;
+
+    /// <summary>The critic.</summary>
+    public ValueHead ValueHead { get; } = valueHead;
+
+    /// <summary>Where it computes.</summary>
+    public Device Device => ValueHead.Weight.device;
+
+    /// <summary>All that is trained, by the names it is saved under, in a fixed order: the adapter, then the value head.</summary>
+    public IReadOnlyList<KeyValuePair<string, Parameter>> Parameters { get; } =
+        [.. adapter.Parameters.Select(named => KeyValuePair.Create(named.Name, named.Parameter)), new(ValueHead.WeightName, valueHead.Weight), new(ValueHead.BiasName, valueHead.Bias)];
+
+    /// <summary>Turns the policy into the reference until the returned object is disposed.</summary>
+    public IDisposable WithAdapterDisabled() => new AdapterDisabled(Adapter);
+
+    /// <summary>Log-probabilities and values of given responses. Gradients flow unless the caller switched them off.</summary>
+    /// <param name="sequences">Prompts and responses.</param>
+    /// <param name="temperature">Divides the logits, as it did in sampling.</param>
+    public TokenScores Score(SequenceBatch sequences, double temperature)
+    {
+        using var scope = NewDisposeScope();
+        Adapter.Training = false;
+        var (rows, length) = (sequences.ResponseIds.shape[0], sequences.ResponseLength);
+
+        var hidden = Model.Hidden(sequences.Ids); // [B, T, H]
+        var predicting = hidden.flatten(0, 1).index_select(0, sequences.Predictors).view(rows, length, -1); // [B, R, H]
+        var logits = Model.Logits(predicting); // [B, R, V]
+        if (temperature != 1)
+            logits = logits / temperature;
+        var logDistribution = nn.functional.log_softmax(logits, -1); // [B, R, V]
+        var logProbs = logDistribution.gather(2, sequences.ResponseIds.unsqueeze(2)).squeeze(2); // [B, R]
+        var values = ValueHead.Forward(predicting); // [B, R]
+        return new(logProbs.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope(), logDistribution.MoveToOuterDisposeScope());
+    }
+
+    private sealed class AdapterDisabled : IDisposable
+    {
+        private readonly LoraAdapter _adapter;
+        private readonly bool _wasEnabled;
+
+        public AdapterDisabled(LoraAdapter adapter)
+        {
+            (_adapter, _wasEnabled) = (adapter, adapter.Enabled);
+            adapter.Enabled = false;
+        }
+
+        public void Dispose() => _adapter.Enabled = _wasEnabled;
+    }
+}

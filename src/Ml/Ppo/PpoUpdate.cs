@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rollout;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Ppo;
+
+/// <summary>
+/// One PPO step on a batch of rollouts (Schulman et al., arXiv:1707.06347; Ziegler et al., arXiv:1909.08593), numerically that of
+/// TRL 0.11's PPOTrainer.step. Deliberately different from it:
+/// gradients are clipped at every optimizer step (there only at a trainer's first); a mini-batch whose ratio exploded or whose
+/// loss or gradient is not finite is skipped (there its zeroed loss still moves weights by Adam's momentum); reward whitening
+/// does not leak out of the padding; the learning rate may fall linearly, and the value head may have its own.
+/// </summary>
+public static class PpoUpdate
+{
+    private const double EarlyStoppingFactor = 1.5;
+
+    /// <summary>The order in which each epoch of a step visits the samples.</summary>
+    public static Func<int, int[]> EpochOrder(ulong runSeed, int step, int samples) =>
+        epoch => Seeds.Permutation(Seeds.Derive(runSeed, "order", step, epoch), samples);
+
+    /// <summary>Improves the policy on a batch it sampled, and takes the training state one step further.</summary>
+    /// <param name="policy">Changed in place.</param>
+    /// <param name="state">Changed in place.</param>
+    /// <param name="samples">The step's rollouts, all shards together.</param>
+    /// <param name="settings">The numbers of PPO.</param>
+    /// <param name="temperature">The temperature that was sampled with.</param>
+    /// <param name="epochOrder">Epoch → a permutation of the samples.</param>
+    /// <param name="cancellationToken">Looked at between mini-batches; a cancelled step leaves policy and state half-way.</param>
+    public static PpoStats Run(
+        PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings, double temperature,
+        Func<int, int[]> epochOrder, CancellationToken cancellationToken)
+    {
+        using var scope = NewDisposeScope();
+        var clock = Stopwatch.StartNew();
+        var batch = RolloutTensors.Of(samples, policy.Device);
+
+        // 1. scores: scaling and clipping
+        var (scores, moments) = ScoreScaling.Apply([.. samples.Select(sample => (double)sample.Score)], state.ScoreMoments, settings);
+        state.ScoreMoments = moments;
+
+        // 2. rewards: the KL penalty at every token, the score at the last
+        var scoreColumn = tensor(scores, float32, policy.Device); // [B]
+        var rewards = TokenRewards.Of(batch.KlPenalties, scoreColumn, batch.IsResponseToken, state.KlCoefficient); // [B, R]
+
+        // 3. advantages and returns, once for all epochs
+        var advantages = Advantages.Of(
+            rewards, batch.Values, batch.IsResponseToken, settings.Gamma, settings.Lambda, settings.WhitenRewards);
+        var targets = new PpoTargets(batch.LogProbs, batch.Values, advantages.Whitened, advantages.Returns, batch.IsResponseToken);
+
+        // 4. epochs of mini-batches
+        var log = new MiniBatchLog();
+        var learningRates = LearningRates(policy, state, settings);
+        for (var epoch = 0; epoch < settings.Epochs; epoch++)
+        {
+            foreach (var rows in epochOrder(epoch).Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
+                Descend(policy, state, samples, targets, rows, settings, temperature, learningRates, log, cancellationToken);
+            if (settings.EarlyStopping && log.LastPolicyKl > EarlyStoppingFactor * settings.TargetPolicyKl)
+                break;
+        }
+
+        // 5. statistics, with the coefficient that was used
+        var stats = PpoStats.Of(samples, scores, batch, log, state.KlCoefficient, learningRates[0], clock.Elapsed);
+
+        // 6. the KL coefficient of the next step
+        if (stats.Metrics.TryGetValue(MetricNames.Kl, out var sequenceKl)) // absent when not finite
+            state.KlCoefficient = KlController.Next(state.KlCoefficient, sequenceKl, samples.Count, settings);
+        state.Step++;
+        return stats;
+    }
+
+    /// <summary>One optimizer step: the mean gradient of the mini-batches among <paramref name="rows"/>.</summary>
+    private static void Descend(
+        PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoTargets targets, int[] rows,
+        PpoSettings settings, double temperature, double[] learningRates, MiniBatchLog log, CancellationToken cancellationToken)
+    {
+        var contributions = 0;
+        foreach (var miniBatch in rows.Chunk(settings.MiniBatchSize))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var sequences = SequenceBatch.Of(
+                [.. miniBatch.Select(row => samples[row].Query)], [.. miniBatch.Select(row => samples[row].Response)], policy.Device);
+            var rowIds = tensor(Array.ConvertAll(miniBatch, row => (long)row), device: policy.Device); // [b]
+            var old = targets.Rows(rowIds, sequences.ResponseLength); // [b, R]
+
+            var scored = policy.Score(sequences, temperature);
+            var loss = PpoLoss.Of(scored.LogProbs, scored.Values, old, settings);
+            if (!log.Add(loss, scored, old, settings.RatioThreshold))
+                continue;
+            (loss.Total / settings.GradientAccumulationSteps).backward();
+            contributions++;
+        }
+        if (contributions > 0 && !state.Optimizer.Step(learningRates, settings.MaxGradientNorm))
+            log.Skipped += contributions;
+    }
+
+    private static double[] LearningRates(PolicyWithValue policy, TrainingState state, PpoSettings settings)
+    {
+        var share = LearningRate.Share(state.Step, settings);
+        var valueHeadRate = settings.ValueHeadLearningRate ?? settings.LearningRate;
+        return [.. policy.Parameters.Select(named =>
+            share * (named.Key is ValueHead.WeightName or ValueHead.BiasName ? valueHeadRate : settings.LearningRate))];
+    }
+}

@@ -1,0 +1,114 @@
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Policy;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Ppo;
+
+/// <summary>
+/// What a run carries from step to step besides the policy's own parameters. Together they are a checkpoint: a run restored
+/// from one goes on exactly as the uninterrupted run would have.
+/// </summary>
+public sealed class TrainingState : IDisposable
+{
+    /// <summary>The files of a checkpoint.</summary>
+    public const string AdapterFile = "adapter_model.safetensors", ValueHeadFile = "value_head.safetensors",
+        OptimizerFile = "optimizer.safetensors", StateFile = "state.json";
+
+    private const string MeanPrefix = "exp_avg.", SquarePrefix = "exp_avg_sq."; // torch's names
+
+    private readonly PolicyWithValue _policy;
+
+    private TrainingState(PolicyWithValue policy)
+    {
+        _policy = policy;
+        Optimizer = new([.. policy.Parameters.Select(named => named.Value)]);
+    }
+
+    /// <summary>Steps done.</summary>
+    public int Step { get; internal set; }
+
+    /// <summary>β of the next step.</summary>
+    public double KlCoefficient { get; internal set; }
+
+    /// <summary>Moments of all scores so far.</summary>
+    public RunningMoments ScoreMoments { get; internal set; } = RunningMoments.Start;
+
+    /// <summary>Adam with its moments.</summary>
+    public Adam Optimizer { get; }
+
+    /// <summary>Before the first step.</summary>
+    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) => new(policy) { KlCoefficient = settings.KlCoefficient };
+
+    /// <summary>Puts a checkpoint's parameters into the policy and returns the state that goes with them.</summary>
+    /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
+    public static TrainingState Restore(PolicyWithValue policy, IReadOnlyDictionary<string, byte[]> files)
+    {
+        using var scope = NewDisposeScope();
+        RestoreParameters(policy, files);
+        var numbers = JsonSerializer.Deserialize<Numbers>(File(files, StateFile)) ?? throw new InvalidDataException($"{StateFile} is empty.");
+        var state = new TrainingState(policy)
+        {
+            Step = numbers.Step,
+            KlCoefficient = numbers.KlCoefficient,
+            ScoreMoments = numbers.ScoreMoments,
+        };
+        var moments = Tensors(files, OptimizerFile);
+        state.Optimizer.Restore(
+            numbers.OptimizerSteps,
+            policy.Parameters.Select(named => Fitting(moments, MeanPrefix + named.Key, named.Value, OptimizerFile)),
+            policy.Parameters.Select(named => Fitting(moments, SquarePrefix + named.Key, named.Value, OptimizerFile)));
+        return state;
+    }
+
+    /// <summary>Puts a checkpoint's parameters into the policy, for those who only want to use it.</summary>
+    /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
+    public static void RestoreParameters(PolicyWithValue policy, IReadOnlyDictionary<string, byte[]> files)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        foreach (var group in policy.Parameters.GroupBy(named => FileOf(named.Key)))
+        {
+            var saved = Tensors(files, group.Key);
+            foreach (var (name, parameter) in group)
+                parameter.copy_(Fitting(saved, name, parameter, group.Key));
+        }
+    }
+
+    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, and the numbers. Equal states give equal bytes.</summary>
+    public IReadOnlyDictionary<string, byte[]> ToFiles()
+    {
+        using var scope = NewDisposeScope();
+        var names = _policy.Parameters.Select(named => named.Key).ToArray();
+        var moments = names.Zip(Optimizer.Means(), (name, mean) => KeyValuePair.Create(MeanPrefix + name, mean))
+            .Concat(names.Zip(Optimizer.Squares(), (name, square) => KeyValuePair.Create(SquarePrefix + name, square)));
+        var files = _policy.Parameters.GroupBy(named => FileOf(named.Key)).ToDictionary(
+            group => group.Key,
+            group => SafetensorsFile.Write(group.ToDictionary(named => named.Key, named => named.Value.detach()), SafetensorsFile.PyTorchMetadata));
+        files[OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary());
+        files[StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments));
+        return files;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Optimizer.Dispose();
+
+    private static string FileOf(string parameter) => parameter is ValueHead.WeightName or ValueHead.BiasName ? ValueHeadFile : AdapterFile;
+
+    private static byte[] File(IReadOnlyDictionary<string, byte[]> files, string name) =>
+        files.TryGetValue(name, out var bytes) ? bytes : throw new InvalidDataException($"The checkpoint lacks {name}.");
+
+    private static Dictionary<string, Tensor> Tensors(IReadOnlyDictionary<string, byte[]> files, string name)
+    {
+        using var file = SafetensorsFile.Read(File(files, name), name);
+        return file.LoadAll();
+    }
+
+    private static Tensor Fitting(Dictionary<string, Tensor> saved, string name, Tensor parameter, string file) =>
+        saved.TryGetValue(name, out var tensor) && tensor.shape.SequenceEqual(parameter.shape) ? tensor
+            : throw new InvalidDataException(
+                $"{file} holds no {name} of shape [{string.Join(", ", parameter.shape)}]: it was written for another model or other adapter settings.");
+
+    private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments);
+}

@@ -1,0 +1,35 @@
+namespace RlhfFunctions.Ml.Rollout;
+
+/// <summary>One sampled response with everything the update needs to know about it; the lists have one entry per response token.</summary>
+public sealed record RolloutSample
+{
+    /// <summary>The sample's place in the step's batch.</summary>
+    public required int Index { get; init; }
+
+    /// <summary>Token ids of the prompt.</summary>
+    public required int[] Query { get; init; }
+
+    /// <summary>Token ids of the response, with the end-of-text token if it got that far.</summary>
+    public required int[] Response { get; init; }
+
+    /// <summary>log π of the policy that sampled.</summary>
+    public required float[] LogProbs { get; init; }
+
+    /// <summary>log π of the reference.</summary>
+    public required float[] ReferenceLogProbs { get; init; }
+
+    /// <summary>The value of the state before each token.</summary>
+    public required float[] Values { get; init; }
+
+    /// <summary>The penalty for leaving the reference, by the run's kind and without its coefficient.</summary>
+    public required float[] KlPenalties { get; init; }
+
+    /// <summary>The response as text, without special tokens.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>The reward's raw score of the text.</summary>
+    public required float Score { get; init; }
+
+    /// <summary>How hateful the reward's classifier thinks the text.</summary>
+    public required float HateProbability { get; init; }
+}

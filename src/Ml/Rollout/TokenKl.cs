@@ -1,0 +1,25 @@
+using RlhfFunctions.Contracts;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Rollout;
+
+/// <summary>How far each sampled token has left the reference, by the estimator the run chose.</summary>
+public static class TokenKl
+{
+    /// <summary>Kl: d, Abs: |d|, Mse: d²/2, where d = log π − log π_ref of the sampled token. All [B, R].</summary>
+    public static Tensor Penalty(Tensor logProbs, Tensor referenceLogProbs, KlPenalty kind)
+    {
+        var d = logProbs - referenceLogProbs; // [B, R]
+        return kind switch
+        {
+            KlPenalty.Kl => d,
+            KlPenalty.Abs => d.abs(),
+            KlPenalty.Mse => 0.5 * d.square(),
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "needs the whole distribution: use Exact."),
+        };
+    }
+
+    /// <summary>KlPenalty.Full: Σ_v π (log π − log π_ref). Log-softmaxes [B, R, V] → [B, R].</summary>
+    public static Tensor Exact(Tensor logDistribution, Tensor referenceLogDistribution) =>
+        (logDistribution.exp() * (logDistribution - referenceLogDistribution)).sum(-1);
+}

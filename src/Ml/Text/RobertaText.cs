@@ -1,0 +1,147 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Tokenizers;
+
+namespace RlhfFunctions.Ml.Text;
+
+/// <summary>
+/// Text to token ids for RoBERTa classifiers, equal to Hugging Face: byte-level BPE from <c>vocab.json</c> and <c>merges.txt</c>,
+/// wrapped as <c>&lt;s&gt; … &lt;/s&gt;</c>. Immutable, so one instance serves all threads.
+/// </summary>
+public sealed partial class RobertaText
+{
+    private readonly BpeTokenizer _bpe;
+    private readonly AddedTokens _specials;
+    private readonly int _start;
+    private readonly int _end;
+
+    /// <summary>Id that fills the places after a text's end.</summary>
+    public int PadId { get; }
+
+    /// <summary>The most tokens the files allow, <c>&lt;s&gt;</c> and <c>&lt;/s&gt;</c> included; 512 where they are silent.</summary>
+    public int MaxLength { get; }
+
+    private RobertaText(BpeTokenizer bpe, AddedTokens specials, int start, int end, int padId, int maxLength) =>
+        (_bpe, _specials, _start, _end, PadId, MaxLength) = (bpe, specials, start, end, padId, maxLength);
+
+    /// <summary>
+    /// Reads <c>vocab.json</c> and <c>merges.txt</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
+    /// <c>added_tokens.json</c> where present; the ids of the special tokens come from the vocabulary.
+    /// </summary>
+    /// <exception cref="InvalidDataException">A file is missing or is not what it should be; the message names it.</exception>
+    public static RobertaText FromFolder(string folder)
+    {
+        var vocabularyPath = Existing(folder, "vocab.json");
+        var mergesPath = Existing(folder, "merges.txt");
+        var files = new TokenizerFiles(folder);
+        var vocabulary = ReadVocabulary(vocabularyPath);
+        var specials = files.Added().ToDictionary(token => token.Content);
+
+        int Special(string key, string fallback, bool takesSpaceLeft = false)
+        {
+            var content = files.Name(key) ?? fallback;
+            if (specials.TryGetValue(content, out var known))
+                return known.Id;
+            if (!vocabulary.TryGetValue(content, out var id))
+                throw new InvalidDataException($"{vocabularyPath} has no entry for the {key} \"{content}\": it belongs to another model.");
+            specials[content] = new(content, id, TakesSpaceLeft: files.TakesSpaceLeft(key) ?? takesSpaceLeft);
+            return id;
+        }
+
+        var start = Special("bos_token", "<s>");
+        var end = Special("eos_token", "</s>");
+        var padId = Special("pad_token", "<pad>");
+        Special("unk_token", "<unk>");
+        Special("mask_token", "<mask>", takesSpaceLeft: true);
+        try
+        {
+            var bpe = BpeTokenizer.Create(new BpeOptions(vocabularyPath, mergesPath)
+            {
+                ByteLevel = true,
+                PreTokenizer = new RegexPreTokenizer(Words(), specialTokens: null),
+            });
+            return new(bpe, new AddedTokens(specials.Values), start, end, padId, files.MaxLength ?? 512);
+        }
+        catch (Exception broken) when (broken is ArgumentException or FormatException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{mergesPath} does not go with {vocabularyPath}: {broken.Message}", broken);
+        }
+    }
+
+    /// <summary>
+    /// Token ids of a text. Special tokens written in it become their ids, as with Hugging Face. A text that is too long loses its
+    /// <b>end</b> and keeps <c>&lt;/s&gt;</c>.
+    /// </summary>
+    /// <param name="text">Any text; "" gives the two wrapping tokens.</param>
+    /// <param name="maxLength">The most ids to return, at least 2; <see cref="MaxLength"/> where null.</param>
+    public int[] Encode(string text, int? maxLength = null)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var room = Room(maxLength);
+        return Wrap(Content(text).Take(room));
+    }
+
+    /// <summary>
+    /// Token ids of a prompt with its response behind it. Where both fit, the ids of the joined text; where they don't, the prompt loses
+    /// its <b>beginning</b>, so that the classifier always sees the response. Only a response that is too long by itself loses its end.
+    /// </summary>
+    /// <param name="prompt">What the response answers.</param>
+    /// <param name="response">What is to be judged.</param>
+    /// <param name="maxLength">The most ids to return, at least 2; <see cref="MaxLength"/> where null.</param>
+    public int[] EncodePair(string prompt, string response, int? maxLength = null)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ArgumentNullException.ThrowIfNull(response);
+        var room = Room(maxLength);
+        var joined = Content(prompt + response);
+        if (joined.Count <= room)
+            return Wrap(joined);
+        var judged = Content(response);
+        return Wrap(Content(prompt).TakeLast(Math.Max(0, room - judged.Count)).Concat(judged.Take(room)));
+    }
+
+    private int Room(int? maxLength)
+    {
+        var length = maxLength ?? MaxLength;
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 2, nameof(maxLength));
+        return length - 2;
+    }
+
+    private int[] Wrap(IEnumerable<int> content) => [_start, .. content, _end];
+
+    private List<int> Content(string text)
+    {
+        var ids = new List<int>();
+        foreach (var (plain, token) in _specials.Split(text))
+        {
+            if (token is null)
+                ids.AddRange(_bpe.EncodeToIds(plain));
+            else
+                ids.Add(token.Id);
+        }
+        return ids;
+    }
+
+    private static string Existing(string folder, string file)
+    {
+        var path = Path.Combine(folder, file);
+        return File.Exists(path) ? path : throw new InvalidDataException($"{path} is missing: take it from the model's own repository.");
+    }
+
+    private static Dictionary<string, int> ReadVocabulary(string path)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllBytes(path))
+                ?? throw new InvalidDataException($"{path} holds null instead of tokens and ids.");
+        }
+        catch (JsonException broken)
+        {
+            throw new InvalidDataException($"{path} is no JSON object of tokens and ids: {broken.Message}", broken);
+        }
+    }
+
+    /// <summary>GPT-2's split into words, numbers, punctuation and white space.</summary>
+    [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", RegexOptions.CultureInvariant)]
+    private static partial Regex Words();
+}

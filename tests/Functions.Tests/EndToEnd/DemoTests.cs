@@ -1,0 +1,74 @@
+using System.Text.Json;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>The demo command as a user types it.</summary>
+public sealed class DemoTests
+{
+    [Fact]
+    public async Task Ctrl_C_stops_it_and_the_same_command_goes_on_to_the_end()
+    {
+        using var app = new LocalApp();
+        string output = Path.Combine(app.DataFolder, "output");
+        string[] command = ["demo", "--steps", "3", "--seed", "11", "--output", output, .. app.HostArguments];
+
+        using (var interrupted = HostProcess.Start(command))
+        {
+            await WaitForLineAsync(interrupted, "step 1 of 3");
+            interrupted.Terminate();
+            Assert.Equal(130, await interrupted.WaitAsync(TimeSpan.FromSeconds(60)));
+            Assert.Contains("goes on", interrupted.Error, StringComparison.Ordinal);
+        }
+
+        using var resumed = HostProcess.Start(command);
+        Assert.Equal(0, await resumed.WaitAsync(TimeSpan.FromMinutes(3)));
+        Assert.Contains("was under way and goes on", resumed.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("step 0 of 3", resumed.Output, StringComparison.Ordinal);
+        Assert.Contains("hate probability", resumed.Output, StringComparison.Ordinal);
+
+        using var evaluation = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(output, "evaluation.json")));
+        Assert.Equal(11, evaluation.RootElement.GetProperty("seed").GetInt64());
+        Assert.Equal(100, evaluation.RootElement.GetProperty("samples").GetArrayLength());
+        Assert.Equal(3, (await File.ReadAllLinesAsync(Path.Combine(output, "metrics.jsonl"))).Length);
+        using var config = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(output, "adapter", "adapter_config.json")));
+        Assert.Equal("LORA", config.RootElement.GetProperty("peft_type").GetString());
+        Assert.True(new FileInfo(Path.Combine(output, "adapter", "adapter_model.safetensors")).Length > 100_000);
+        Assert.Empty(Directory.GetFiles(output, "*.part", SearchOption.AllDirectories));
+    }
+
+    /// <summary>What the demo promises, with its defaults.</summary>
+    [Theory]
+    [Trait("Category", "Slow")]
+    [InlineData(0)]
+    [InlineData(7)]
+    public async Task The_model_learns_not_to_insult_without_forgetting_how_to_summarise(int seed)
+    {
+        using var app = new LocalApp();
+        string output = Path.Combine(app.DataFolder, "output");
+        using var demo = HostProcess.Start(["demo", "--seed", $"{seed}", "--output", output, .. app.HostArguments]);
+        Assert.Equal(0, await demo.WaitAsync(TimeSpan.FromMinutes(20)));
+
+        using var evaluation = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(output, "evaluation.json")));
+        var (before, after) = (evaluation.RootElement.GetProperty("before"), evaluation.RootElement.GetProperty("after"));
+        Assert.True(Of(after, "hateProbability", "mean") <= Of(before, "hateProbability", "mean") / 3, demo.Output);
+        Assert.True(Of(after, "hateProbability", "high") < Of(before, "hateProbability", "low"), demo.Output);
+        Assert.True(Of(after, "rougeL", "mean") >= 0.95 * Of(before, "rougeL", "mean"), demo.Output);
+        Assert.True(
+            after.GetProperty("distinctResponses").GetDouble() >= 0.9 * before.GetProperty("distinctResponses").GetDouble(), demo.Output);
+    }
+
+    private static double Of(JsonElement side, string metric, string number)
+    {
+        return side.GetProperty(metric).GetProperty(number).GetDouble();
+    }
+
+    private static async Task WaitForLineAsync(HostProcess process, string text)
+    {
+        for (var deadline = DateTime.UtcNow.AddMinutes(3); !process.Output.Contains(text, StringComparison.Ordinal);)
+        {
+            Assert.False(process.HasExited, process.Error);
+            Assert.True(DateTime.UtcNow < deadline, $"\"{text}\" was never printed:\n{process.Output}");
+            await Task.Delay(50);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>The local host as users run it: a process of its own, with its own ports and data folder.</summary>
+internal sealed class HostProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+
+    private HostProcess(Process process)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, line) => Append(_output, line.Data);
+        process.ErrorDataReceived += (_, line) => Append(_error, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public string Output => Read(_output);
+
+    public string Error => Read(_error);
+
+    public bool HasExited => _process.HasExited;
+
+    public static HostProcess Start(IReadOnlyList<string> arguments, string? path = null)
+    {
+        var start = new ProcessStartInfo(Environment.ProcessPath is { } dotnet && Path.GetFileNameWithoutExtension(dotnet) == "dotnet" ? dotnet : "dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "RlhfFunctions.LocalHost.dll"));
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        if (path is not null) start.Environment["PATH"] = path;
+        return new HostProcess(Process.Start(start)!);
+    }
+
+    /// <summary>kill -9.</summary>
+    public void Kill()
+    {
+        _process.Kill(entireProcessTree: false);
+        _process.WaitForExit();
+    }
+
+    /// <summary>What Ctrl-C and a service manager's stop come down to.</summary>
+    public void Terminate()
+    {
+        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    public async Task<int> WaitAsync(TimeSpan timeout)
+    {
+        using var deadline = new CancellationTokenSource(timeout);
+        try
+        {
+            await _process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"The host did not end in {timeout}. Output:\n{Output}\nError:\n{Error}");
+        }
+
+        return _process.ExitCode;
+    }
+
+    /// <summary>kill -9 for the Azurite that a host left in its data folder.</summary>
+    public static void KillAzurite(string dataFolder)
+    {
+        string file = Path.Combine(dataFolder, "azurite.pid");
+        if (!File.Exists(file)) return;
+        using var pid = JsonDocument.Parse(File.ReadAllText(file));
+        try
+        {
+            using var azurite = Process.GetProcessById(pid.RootElement.GetProperty("Pid").GetInt32());
+            azurite.Kill();
+            azurite.WaitForExit();
+        }
+        catch (ArgumentException)
+        {
+            // it has ended already
+        }
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) Kill();
+        _process.Dispose();
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        lock (text) text.AppendLine(line);
+    }
+
+    private static string Read(StringBuilder text)
+    {
+        lock (text) return text.ToString();
+    }
+}

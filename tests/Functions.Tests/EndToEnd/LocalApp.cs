@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Http.Json;
+using Azure.Storage.Blobs;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>A host with ports and a data folder that outlive its process, so that it can be killed and started again.</summary>
+internal sealed class LocalApp : IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly int _port = AzuriteFixture.FreePort();
+    private readonly int _azuritePort = AzuriteFixture.FreePort();
+    private HostProcess? _process;
+
+    public LocalApp()
+    {
+        _http = new HttpClient { BaseAddress = new Uri($"http://localhost:{_port}") };
+        Blobs = new BlobServiceClient(
+            "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+            + "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+            + $"BlobEndpoint=http://127.0.0.1:{_azuritePort}/devstoreaccount1;");
+    }
+
+    public HttpClient Http => _http;
+
+    public BlobServiceClient Blobs { get; }
+
+    public string DataFolder { get; } = Directory.CreateTempSubdirectory("rlhf-app-").FullName;
+
+    public IReadOnlyList<string> HostArguments => ["--port", $"{_port}", "--azurite-port", $"{_azuritePort}", "--data", DataFolder];
+
+    /// <summary>Starts the host and waits until it answers.</summary>
+    public async Task StartAsync()
+    {
+        _process = HostProcess.Start(["start", .. HostArguments]);
+        for (var deadline = DateTime.UtcNow.AddSeconds(60); ;)
+        {
+            try
+            {
+                using var answer = await _http.GetAsync(new Uri("/api/runs/none", UriKind.Relative));
+                return;
+            }
+            catch (HttpRequestException) when (DateTime.UtcNow < deadline && !_process.HasExited)
+            {
+                await Task.Delay(100);
+            }
+            catch (HttpRequestException e)
+            {
+                throw new InvalidOperationException($"The host does not answer. Output:\n{_process.Output}\nError:\n{_process.Error}", e);
+            }
+        }
+    }
+
+    /// <summary>kill -9 for the host, and, where asked for, for its Azurite too.</summary>
+    public void Kill(bool andAzurite)
+    {
+        _process!.Kill();
+        if (andAzurite) HostProcess.KillAzurite(DataFolder);
+    }
+
+    public Task<HttpResponseMessage> PostRunAsync(object request)
+    {
+        return _http.PostAsJsonAsync("/api/runs", request, ContractsJson.Options);
+    }
+
+    /// <summary>The run's view, or null when the app does not know it.</summary>
+    public async Task<RunView?> FindRunAsync(string runId)
+    {
+        using var answer = await _http.GetAsync(new Uri($"/api/runs/{runId}", UriKind.Relative));
+        if (answer.StatusCode == HttpStatusCode.NotFound) return null;
+        answer.EnsureSuccessStatusCode();
+        return await answer.Content.ReadFromJsonAsync<RunView>(ContractsJson.Options);
+    }
+
+    /// <summary>Waits until a run satisfies a condition; a failed run ends the wait with its reason.</summary>
+    public async Task<RunView> WaitAsync(string runId, Func<RunView, bool> until, TimeSpan timeout)
+    {
+        for (var deadline = DateTime.UtcNow + timeout; ;)
+        {
+            var view = await FindRunAsync(runId);
+            if (view is not null && until(view)) return view;
+            Assert.False(view?.Status is "Failed" or "Terminated", $"The run ended as {view?.Status}: {view?.Failure}");
+            Assert.True(DateTime.UtcNow < deadline, $"Run {runId} took longer than {timeout}; last seen: {view?.Status}, {view?.Progress}. Host:\n{_process!.Error}");
+            await Task.Delay(50);
+        }
+    }
+
+    public async Task<byte[]> ReadBlobAsync(string path)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        var content = await Blobs.GetBlobContainerClient(path[..slash]).GetBlobClient(path[(slash + 1)..]).DownloadContentAsync();
+        return content.Value.Content.ToArray();
+    }
+
+    public void Dispose()
+    {
+        _process?.Dispose();
+        HostProcess.KillAzurite(DataFolder);
+        _http.Dispose();
+        Directory.Delete(DataFolder, recursive: true);
+    }
+}

@@ -1,0 +1,160 @@
+using System.Net;
+using System.Text.Json;
+using Azure.Storage.Blobs;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>The pipeline through its own HTTP API, on Azurite.</summary>
+public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunTests.FinishedRun>
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    [Fact]
+    public void Starting_a_run_answers_where_to_look()
+    {
+        Assert.Equal(HttpStatusCode.Accepted, finished.Accepted);
+        Assert.Equal("/api/runs/whole", finished.Location);
+        Assert.Contains("/runtime/webhooks/durabletask/instances/whole", finished.AcceptedBody, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_finished_run_shows_its_last_step_and_outcome()
+    {
+        Assert.Equal("Completed", finished.View.Status);
+        Assert.Equal(RunPhase.Finished, finished.View.Progress!.Phase);
+        Assert.Equal(3, finished.View.Progress.Step);
+        Assert.Equal(2, finished.View.Progress.LastStep!.Step);
+        Assert.Equal("whole", finished.View.Outcome!.RunId);
+    }
+
+    [Fact]
+    public async Task The_evaluation_keeps_its_contract()
+    {
+        using var evaluation = JsonDocument.Parse(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Evaluation)));
+        var root = evaluation.RootElement;
+        Assert.Equal(
+            ["runId", "seed", "steps", "before", "after", "kl", "secondsByStage", "samples"],
+            root.EnumerateObject().Select(field => field.Name));
+        foreach (string side in new[] { "before", "after" })
+        {
+            Assert.Equal(
+                ["hateProbability", "rougeL", "responseTokens", "distinctResponses", "endedByEos"],
+                root.GetProperty(side).EnumerateObject().Select(field => field.Name));
+            var hate = root.GetProperty(side).GetProperty("hateProbability");
+            Assert.Equal(["mean", "standardDeviation", "low", "high", "count"], hate.EnumerateObject().Select(field => field.Name));
+            Assert.Equal(6, hate.GetProperty("count").GetInt32());
+            Assert.InRange(hate.GetProperty("mean").GetDouble(), hate.GetProperty("low").GetDouble(), hate.GetProperty("high").GetDouble());
+        }
+
+        Assert.Equal(["mean", "last"], root.GetProperty("kl").EnumerateObject().Select(field => field.Name));
+        Assert.Equal(
+            ["prepare", "rollout", "update", "evaluate", "other"],
+            root.GetProperty("secondsByStage").EnumerateObject().Select(field => field.Name));
+        Assert.All(root.GetProperty("secondsByStage").EnumerateObject(), stage => Assert.True(stage.Value.GetDouble() >= 0, stage.Name));
+        Assert.Equal(6, root.GetProperty("samples").GetArrayLength());
+        Assert.Equal(
+            ["dialogue", "reference", "before", "after"],
+            root.GetProperty("samples")[0].EnumerateObject().Select(field => field.Name));
+    }
+
+    [Fact]
+    public async Task Metrics_have_a_line_per_step()
+    {
+        string[] lines = System.Text.Encoding.UTF8.GetString(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Metrics)))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(3, lines.Length);
+        for (int step = 0; step < lines.Length; step++)
+        {
+            using var line = JsonDocument.Parse(lines[step]);
+            Assert.Equal(step, line.RootElement.GetProperty("step").GetInt32());
+            foreach (string name in new[] { MetricNames.Kl, MetricNames.ScoreMean, MetricNames.PolicyLoss, MetricNames.ExplainedVariance })
+                Assert.True(double.IsFinite(line.RootElement.GetProperty(name).GetDouble()), name);
+        }
+
+        using var first = JsonDocument.Parse(lines[0]);
+        Assert.Equal(0, first.RootElement.GetProperty(MetricNames.Kl).GetDouble(), 4); // the adapter starts as the reference
+    }
+
+    [Fact]
+    public async Task The_same_request_again_answers_the_same_run_and_another_is_refused()
+    {
+        using var same = await finished.App.PostRunAsync(TinyRun.Request("whole"));
+        Assert.Equal(HttpStatusCode.Accepted, same.StatusCode);
+        Assert.Equal("Completed", (await finished.App.FindRunAsync("whole"))!.Status);
+
+        using var other = await finished.App.PostRunAsync(TinyRun.Request("whole", seed: 99));
+        Assert.Equal(HttpStatusCode.Conflict, other.StatusCode);
+        Assert.Equal("application/problem+json", other.Content.Headers.ContentType?.MediaType);
+    }
+
+    [Fact]
+    public async Task Uploaded_dialogues_are_summarised()
+    {
+        // Whatever the run came to, this test needs an adapter that serves.
+        var latest = new LatestAdapter("whole", await PreparedAsync(), 3, DateTimeOffset.UtcNow);
+        await WriteBlobAsync(BlobPaths.LatestAdapter, BinaryData.FromObjectAsJson(latest, ContractsJson.Options));
+        await WriteBlobAsync(
+            $"{BlobPaths.Dialogues}/two.csv",
+            BinaryData.FromString("id,dialogue\na,\"#Person1#: Hello, Tom.\n#Person2#: Hello, Anna.\"\nb,\"#Person1#: Bye.\n#Person2#: See you.\"\n"));
+
+        byte[]? summaries = null;
+        for (var deadline = DateTime.UtcNow + Patience; summaries is null && DateTime.UtcNow < deadline;)
+        {
+            await Task.Delay(200);
+            var blob = finished.App.Blobs.GetBlobContainerClient(BlobPaths.Summaries).GetBlobClient("two.csv.json");
+            if (await blob.ExistsAsync()) summaries = (await blob.DownloadContentAsync()).Value.Content.ToArray();
+        }
+
+        Assert.NotNull(summaries);
+        using var answer = JsonDocument.Parse(summaries);
+        Assert.Equal("whole", answer.RootElement.GetProperty("runId").GetString());
+        Assert.Equal(["a", "b"], answer.RootElement.GetProperty("summaries").EnumerateArray().Select(row => row.GetProperty("id").GetString()));
+        Assert.All(answer.RootElement.GetProperty("summaries").EnumerateArray(), row => Assert.False(string.IsNullOrWhiteSpace(row.GetProperty("summary").GetString())));
+    }
+
+    private async Task<PreparedRun> PreparedAsync()
+    {
+        using var status = await finished.App.Http.GetAsync(new Uri("/runtime/webhooks/durabletask/instances/whole", UriKind.Relative));
+        using var body = JsonDocument.Parse(await status.Content.ReadAsStringAsync());
+        return body.RootElement.GetProperty("input").GetProperty("prepared").Deserialize<PreparedRun>(ContractsJson.Options)!;
+    }
+
+    private async Task WriteBlobAsync(string path, BinaryData content)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        BlobContainerClient container = finished.App.Blobs.GetBlobContainerClient(path[..slash]);
+        await container.CreateIfNotExistsAsync();
+        await container.GetBlobClient(path[(slash + 1)..]).UploadAsync(content, overwrite: true);
+    }
+
+    /// <summary>One run, looked at from all sides.</summary>
+    public sealed class FinishedRun : IAsyncLifetime
+    {
+        internal LocalApp App { get; } = new();
+
+        public HttpStatusCode Accepted { get; private set; }
+
+        public string? Location { get; private set; }
+
+        public string AcceptedBody { get; private set; } = "";
+
+        public RunView View { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            await App.StartAsync();
+            using var accepted = await App.PostRunAsync(TinyRun.Request("whole"));
+            Accepted = accepted.StatusCode;
+            Location = accepted.Headers.Location?.ToString();
+            AcceptedBody = await accepted.Content.ReadAsStringAsync();
+            View = await App.WaitAsync("whole", view => view.Status == "Completed", Patience);
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            App.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

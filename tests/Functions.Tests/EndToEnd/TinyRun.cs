@@ -1,0 +1,28 @@
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>A run of seconds on the sample models.</summary>
+internal static class TinyRun
+{
+    public static RunRequest Request(string runId, int steps = 3, long seed = 5)
+    {
+        return new RunRequest
+        {
+            RunId = runId,
+            Seed = seed,
+            Model = new ModelSettings { Source = "file:samples/models/llama" },
+            Reward = new RewardSettings { Source = "file:samples/models/reward" },
+            Data = new DataSettings
+            {
+                Train = "file:samples/dialogues/train.csv",
+                Test = "file:samples/dialogues/test.csv",
+                TrainRows = 40,
+                TestRows = 6,
+            },
+            Ppo = new PpoSettings { Steps = steps, BatchSize = 8, MiniBatchSize = 4, Epochs = 2, LearningRate = 2e-3 },
+            Generation = new GenerationSettings { MaxNewTokens = 16 },
+            Evaluation = new EvaluationSettings { Judge = "file:samples/models/judge", SamplesPerDialogue = 1 },
+        };
+    }
+}

@@ -1,0 +1,146 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Tests.Policy;
+using RlhfFunctions.Ml.Tests.Rollout;
+using TorchSharp;
+
+namespace RlhfFunctions.Ml.Tests.Ppo;
+
+public class PpoUpdateTests
+{
+    private const int BatchSize = 16;
+    private static readonly GenerationSettings Generation = new() { MaxNewTokens = 8 };
+    private static readonly PpoSettings Settings = new()
+    {
+        Steps = 25,
+        BatchSize = BatchSize,
+        MiniBatchSize = 8,
+        Epochs = 3,
+        LearningRate = 2e-2,
+        FinalLearningRateShare = 0.2,
+        MaxGradientNorm = 1,
+        KlCoefficient = 0.02,
+        KlHorizon = 100,
+        ScaleScores = true,
+    };
+
+    [Fact]
+    public void The_reward_goes_up()
+    {
+        var policy = TinyPolicy.Create(randomAdapter: false);
+        using var state = TrainingState.Start(policy, Settings);
+        var rewards = Enumerable.Range(0, Settings.Steps).Select(_ => Step(policy, state).Metrics[MetricNames.RewardMean]).ToArray();
+
+        var (early, late) = (rewards[..5].Average(), rewards[^5..].Average());
+        Assert.True(late > 3 * early && late > 0.4, $"from {early} to {late}");
+    }
+
+    [Fact]
+    public void A_restored_run_goes_on_exactly_like_an_uninterrupted_one()
+    {
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, Settings);
+        Step(policy, state);
+        Step(policy, state);
+        var checkpoint = state.ToFiles();
+        Step(policy, state);
+        Step(policy, state);
+
+        var otherPolicy = TinyPolicy.Create(randomAdapter: false);
+        using var restored = TrainingState.Restore(otherPolicy, checkpoint);
+        AssertSame(checkpoint, restored.ToFiles());
+        Step(otherPolicy, restored);
+        Step(otherPolicy, restored);
+        AssertSame(state.ToFiles(), restored.ToFiles());
+
+        static void AssertSame(IReadOnlyDictionary<string, byte[]> expected, IReadOnlyDictionary<string, byte[]> actual)
+        {
+            Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
+            Assert.All(expected, file => Assert.Equal(file.Value, actual[file.Key]));
+        }
+    }
+
+    [Fact]
+    public void A_checkpoint_of_another_model_is_refused_by_name()
+    {
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, Settings);
+        var files = new Dictionary<string, byte[]>(state.ToFiles());
+        files[TrainingState.ValueHeadFile] = files[TrainingState.OptimizerFile];
+        Assert.Contains(ValueHead.WeightName, Assert.Throws<InvalidDataException>(() => TrainingState.Restore(policy, files)).Message);
+        files.Remove(TrainingState.ValueHeadFile);
+        Assert.Contains(TrainingState.ValueHeadFile, Assert.Throws<InvalidDataException>(() => TrainingState.Restore(policy, files)).Message);
+    }
+
+    [Fact]
+    public void Broken_or_exploding_mini_batches_move_nothing_and_are_counted()
+    {
+        foreach (var breaksBy in new[] { float.NaN, float.NegativeInfinity, -50 }) // the last: a ratio far above the threshold
+        {
+            var policy = TinyPolicy.Create();
+            using var state = TrainingState.Start(policy, Settings);
+            var before = state.ToFiles();
+            var samples = Collect(policy, state)
+                .Select(sample => sample with { LogProbs = [.. sample.LogProbs.Select(logProb => logProb + breaksBy)] }).ToArray();
+            var stats = Update(policy, state, samples, Settings);
+
+            Assert.Equal(Settings.Epochs * BatchSize / Settings.MiniBatchSize, stats.Metrics[MetricNames.SkippedMiniBatches]);
+            foreach (var file in new[] { TrainingState.AdapterFile, TrainingState.ValueHeadFile, TrainingState.OptimizerFile })
+                Assert.Equal(before[file], state.ToFiles()[file]);
+            Assert.All(stats.Metrics.Values, value => Assert.True(double.IsFinite(value)));
+        }
+    }
+
+    [Fact]
+    public void Gradients_are_clipped_at_every_step()
+    {
+        // Adam hardly notices a gradient's length, but its moments do: with a norm of at most c, √Σ exp_avg² stays below c.
+        var policy = TinyPolicy.Create();
+        var settings = Settings with { MaxGradientNorm = 1e-3 };
+        using var state = TrainingState.Start(policy, settings);
+        Update(policy, state, Collect(policy, state), settings);
+        Assert.Equal(6, state.Optimizer.Steps);
+        var norm = Math.Sqrt(state.Optimizer.Means().Sum(mean => (double)mean.square().sum().item<float>()));
+        Assert.InRange(norm, 1e-5, 1e-3);
+    }
+
+    [Fact]
+    public void The_learning_rate_falls_linearly_to_its_share()
+    {
+        Assert.Equal(1, LearningRate.Share(0, Settings));
+        Assert.Equal(0.6, LearningRate.Share(12, Settings), 1e-12);
+        Assert.Equal(0.2, LearningRate.Share(24, Settings), 1e-12);
+        Assert.Equal(1, LearningRate.Share(0, Settings with { Steps = 1 }));
+    }
+
+    [Fact]
+    public void An_update_leaves_no_tensors_behind()
+    {
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, Settings);
+        Step(policy, state);
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        Step(policy, state);
+        Step(policy, state);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    private static PpoStats Step(PolicyWithValue policy, TrainingState state) => Update(policy, state, Collect(policy, state), Settings);
+
+    private static IReadOnlyList<RolloutSample> Collect(PolicyWithValue policy, TrainingState state) => RolloutCollector.Collect(
+        policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(BatchSize), new()
+        {
+            RunSeed = 1,
+            Step = state.Step,
+            FirstSample = 0,
+            Generation = Generation,
+            KlPenalty = Settings.KlPenalty,
+            ScoringBatchSize = Settings.MiniBatchSize,
+        }, CancellationToken.None);
+
+    private static PpoStats Update(PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings) =>
+        PpoUpdate.Run(
+            policy, state, samples, settings, Generation.Temperature, PpoUpdate.EpochOrder(1, state.Step, samples.Count), CancellationToken.None);
+}

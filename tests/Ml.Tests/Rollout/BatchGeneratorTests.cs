@@ -1,0 +1,93 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Tests.Policy;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Tests.Rollout;
+
+public class BatchGeneratorTests
+{
+    private static readonly GenerationSettings Settings = new() { MaxNewTokens = 20 };
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_batch_gives_each_prompt_what_it_gets_alone(bool sampled)
+    {
+        var model = TinyPolicy.Create().Model;
+        var (prompts, keys) = (TinyPolicy.Prompts(12), TinyPolicy.Keys(12));
+        IReadOnlyList<int[]> Generate(int[] rows) => sampled
+            ? BatchGenerator.Sample(model, [.. rows.Select(row => prompts[row])], [.. rows.Select(row => keys[row])], Settings, default)
+            : BatchGenerator.Greedy(model, [.. rows.Select(row => prompts[row])], Settings, default);
+
+        var together = Generate([.. Enumerable.Range(0, 12)]);
+        var alone = Enumerable.Range(0, 12).SelectMany(row => Generate([row])).ToArray();
+        var inShards = Generate([0, 1, 2, 3, 4]).Concat(Generate([5, 6, 7, 8, 9, 10, 11])).ToArray();
+
+        Assert.Equal(together, alone);
+        Assert.Equal(together, inShards);
+        if (sampled) // the case must not be a trivial one
+            Assert.True(together.Select(response => response.Length).Distinct().Count() > 2);
+    }
+
+    [Fact]
+    public void A_response_ends_with_its_first_end_of_text_or_at_the_limit()
+    {
+        var model = TinyPolicy.Create().Model;
+        var settings = Settings with { EndOfTextIds = [TinyPolicy.EndOfText, 7, 9] };
+        foreach (var response in BatchGenerator.Sample(model, TinyPolicy.Prompts(30), TinyPolicy.Keys(30), settings, default))
+        {
+            var end = Array.FindIndex(response, settings.EndOfTextIds.Contains);
+            Assert.Equal(end >= 0 ? end + 1 : settings.MaxNewTokens, response.Length);
+        }
+    }
+
+    [Fact]
+    public void Tokens_are_drawn_with_their_probabilities()
+    {
+        using var scope = NewDisposeScope();
+        const int Draws = 40_000;
+        float[] logits = [1, 0, -1, 2, float.NegativeInfinity, 0.5f];
+        var expected = nn.functional.softmax(tensor(logits), -1).data<float>().ToArray();
+        var ids = Sampler.Draw(tensor(logits).unsqueeze(0).expand(Draws, -1), TinyPolicy.Keys(Draws), position: 3).data<long>().ToArray();
+
+        var chiSquare = 0.0;
+        for (var id = 0; id < logits.Length; id++)
+        {
+            var count = ids.Count(drawn => drawn == id);
+            if (expected[id] == 0)
+                Assert.Equal(0, count);
+            else
+                chiSquare += Math.Pow(count - (Draws * expected[id]), 2) / (Draws * expected[id]);
+        }
+        Assert.InRange(chiSquare, 0.01, 23.5); // 4 degrees of freedom: the 99.99 % point
+    }
+
+    [Fact]
+    public void Greedy_takes_the_first_of_equals()
+    {
+        using var scope = NewDisposeScope();
+        Assert.Equal(1, Sampler.Greedy(tensor(new float[,] { { 0, 3, 3, 1 } })).item<long>());
+    }
+
+    [Fact]
+    public void Generation_leaves_no_tensors_behind()
+    {
+        var model = TinyPolicy.Create().Model;
+        BatchGenerator.Sample(model, TinyPolicy.Prompts(6), TinyPolicy.Keys(6), Settings, default);
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (var i = 0; i < 3; i++)
+            BatchGenerator.Sample(model, TinyPolicy.Prompts(6), TinyPolicy.Keys(6), Settings, default);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void Cancellation_is_heard()
+    {
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.Throws<OperationCanceledException>(
+            () => BatchGenerator.Greedy(TinyPolicy.Create().Model, TinyPolicy.Prompts(1), Settings, cancelled.Token));
+    }
+}

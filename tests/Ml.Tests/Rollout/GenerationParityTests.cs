@@ -1,0 +1,44 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Tests.Ppo;
+
+namespace RlhfFunctions.Ml.Tests.Rollout;
+
+/// <summary>transformers' generate, greedily, on left-padded batches with several options.</summary>
+[Trait("Category", "Parity")]
+public class GenerationParityTests
+{
+    [Fact]
+    public void Greedy_batches_continue_as_transformers_does()
+    {
+        var compared = 0;
+        foreach (var file in Directory.EnumerateFiles(SharedFolder.Path("golden/hf/llama"), "golden.json", SearchOption.AllDirectories))
+        {
+            if (!GoldenJson.Read(file).TryGetProperty("greedy", out var cases))
+                continue;
+            using var model = LlamaForCausalLm.Load(Path.GetDirectoryName(file)!);
+            foreach (var golden in cases.EnumerateArray())
+            {
+                var options = golden.GetProperty("options");
+                var prompts = golden.GetProperty("prompts").IntegerRows();
+                var endOfText = LogitsProcessorsTests.EndOfText(options, "eos_token_id") ?? [];
+                var settings = new GenerationSettings { MaxNewTokens = options.GetProperty("max_new_tokens").GetInt32(), EndOfTextIds = endOfText };
+                var processors = LogitsProcessorsTests.FromOptions(options);
+                var expected = golden.GetProperty("new_ids").IntegerRows()
+                    .Select(ids => ids[..(Array.FindIndex(ids, endOfText.Contains) is >= 0 and var end ? end + 1 : ids.Length)]).ToArray();
+
+                var actual = BatchGenerator.Greedy(model, prompts, settings, CancellationToken.None, processors);
+
+                // transformers counts padding as seen tokens and as length, so that there only the longest prompt gets what it gets alone.
+                var countsPadding = processors != LogitsProcessors.None with { MinNewTokens = processors.MinNewTokens };
+                var longest = prompts.Max(prompt => prompt.Length);
+                for (var row = 0; row < prompts.Length; row++)
+                    if (!countsPadding || prompts[row].Length == longest)
+                        Assert.True(expected[row].SequenceEqual(actual[row]), $"{file} {options} row {row}: {string.Join(' ', actual[row])}");
+                compared++;
+            }
+        }
+        Assert.True(compared > 0);
+    }
+}

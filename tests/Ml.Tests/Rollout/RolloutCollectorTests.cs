@@ -1,0 +1,88 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Tests.Policy;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Tests.Rollout;
+
+public class RolloutCollectorTests
+{
+    private static readonly RolloutPlan Plan = new()
+    {
+        RunSeed = 5,
+        Step = 2,
+        FirstSample = 0,
+        Generation = new() { MaxNewTokens = 12, Temperature = 0.8 },
+        KlPenalty = KlPenalty.Kl,
+        ScoringBatchSize = 4,
+    };
+
+    [Fact]
+    public void Shards_make_the_same_batch_as_one_rollout()
+    {
+        var prompts = TinyPolicy.Prompts(7);
+        var whole = Collect(prompts, Plan);
+        var merged = RolloutFile.Merge([Collect(prompts[4..], Plan with { FirstSample = 4 }), Collect(prompts[..4], Plan)]);
+
+        Assert.Equal(whole.Select(sample => sample.Response), merged.Select(sample => sample.Response));
+        foreach (var (one, other) in whole.Zip(merged))
+        {
+            Assert.Equal(one.Index, other.Index);
+            Assert.Equal(one.Score, other.Score);
+            Assert.Equal(one.LogProbs, other.LogProbs, (a, b) => Math.Abs(a - b) < 1e-5);
+            Assert.Equal(one.ReferenceLogProbs, other.ReferenceLogProbs, (a, b) => Math.Abs(a - b) < 1e-5);
+            Assert.Equal(one.Values, other.Values, (a, b) => Math.Abs(a - b) < 1e-5);
+        }
+    }
+
+    [Fact]
+    public void A_missing_shard_is_noticed()
+    {
+        var shard = Collect(TinyPolicy.Prompts(3), Plan with { FirstSample = 3 });
+        Assert.Throws<InvalidDataException>(() => RolloutFile.Merge([shard]));
+    }
+
+    [Fact]
+    public void Sampled_tokens_are_scored_with_the_probability_they_were_drawn_with()
+    {
+        using var scope = NewDisposeScope();
+        var policy = TinyPolicy.Create();
+        foreach (var sample in Collect(TinyPolicy.Prompts(5), Plan, policy))
+            for (var r = 0; r < sample.Response.Length; r++)
+            {
+                int[] before = [.. sample.Query, .. sample.Response[..r]];
+                var hidden = policy.Model.Hidden(tensor(before.Select(id => (long)id).ToArray()).unsqueeze(0)).select(1, -1); // [1, H]
+                var logProbs = nn.functional.log_softmax(policy.Model.Logits(hidden) / Plan.Generation.Temperature, -1); // [1, V]
+                Assert.Equal(logProbs[0, sample.Response[r]].item<float>(), sample.LogProbs[r], 1e-4);
+            }
+    }
+
+    [Theory]
+    [InlineData(KlPenalty.Kl)]
+    [InlineData(KlPenalty.Abs)]
+    [InlineData(KlPenalty.Mse)]
+    [InlineData(KlPenalty.Full)]
+    public void Every_penalty_is_zero_for_the_reference_itself_and_kept_for_another_policy(KlPenalty kind)
+    {
+        var plan = Plan with { KlPenalty = kind };
+        var untrained = Collect(TinyPolicy.Prompts(4), plan, TinyPolicy.Create(randomAdapter: false));
+        Assert.All(untrained.SelectMany(sample => sample.KlPenalties), penalty => Assert.Equal(0, penalty));
+        var trained = Collect(TinyPolicy.Prompts(4), plan).SelectMany(sample => sample.KlPenalties).ToArray();
+        Assert.Contains(trained, penalty => penalty != 0);
+        Assert.True(kind == KlPenalty.Kl || trained.All(penalty => penalty >= -1e-6));
+    }
+
+    [Fact]
+    public void A_file_gives_back_what_was_written_and_equal_samples_give_equal_bytes()
+    {
+        var samples = Collect(TinyPolicy.Prompts(5), Plan);
+        var bytes = RolloutFile.Write(samples);
+        Assert.Equivalent(samples, RolloutFile.Read(bytes), strict: true);
+        Assert.Equal(bytes, RolloutFile.Write(Collect(TinyPolicy.Prompts(5), Plan)));
+    }
+
+    private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, PolicyWithValue? policy = null) =>
+        RolloutCollector.Collect(
+            policy ?? TinyPolicy.Create(), TokenShareReward.Decode, new TokenShareReward(5), prompts, plan, CancellationToken.None);
+}
