@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Samples.Make.Dialogues;
 
 namespace RlhfFunctions.Samples.Tests;
@@ -52,6 +53,7 @@ public class RudenessOracleTests
     {
         foreach (var topic in Grammar.Topics)
         {
+            Assert.True(topic.Slots.Values.Aggregate(1, (n, values) => n * values.Count) >= 30, $"{topic.Name} has too few combinations to hold some out.");
             var slots = Grammar.SlotsOf(topic).Select(s => s.Key).ToHashSet();
             Assert.All(topic.Told, c => Assert.StartsWith("{A} ", c, StringComparison.Ordinal));
             Assert.All(topic.Agreed.Concat(topic.Declined), c => Assert.StartsWith("{B} ", c, StringComparison.Ordinal));

@@ -1,6 +1,6 @@
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Samples.Make;
 using RlhfFunctions.Samples.Make.Dialogues;
-using RlhfFunctions.Samples.Make.Pretraining;
 
 namespace RlhfFunctions.Samples.Tests;
 
@@ -105,11 +105,12 @@ public class SummaryTests
     }
 
     [Fact]
-    public void The_prompt_is_the_notebooks()
-    {
-        Assert.Equal("\nSummarize the following conversation.\n\n#Person1#: Hi.\n\nSummary:\n", PretrainingCorpus.PromptFor("#Person1#: Hi."));
-        Assert.All(Made.Data.Corpus, r => Assert.Equal(4, r.Summaries.Count));
-    }
+    public void Every_row_has_the_notebooks_prompt_and_four_summaries() =>
+        Assert.All(Made.Data.Corpus, r =>
+        {
+            Assert.Matches("^\\nSummarize the following conversation\\.\\n\\n#Person1#: (.|\\n)+\\n\\nSummary:\\n$", r.Prompt);
+            Assert.Equal(4, r.Summaries.Count);
+        });
 
     [Fact]
     public void References_are_civil_and_without_remarks()

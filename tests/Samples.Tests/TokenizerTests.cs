@@ -1,35 +1,57 @@
 using System.Text.Json;
 using Microsoft.ML.Tokenizers;
+using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Samples.Make.Dialogues;
 using RlhfFunctions.Samples.Make.Tokenizers;
 
 namespace RlhfFunctions.Samples.Tests;
 
-public class TokenizerTests
+/// <summary>The tokenizers as the product's own loaders and Microsoft's library read them.</summary>
+public sealed class TokenizerTests(TokenizerTests.Folders folders) : IClassFixture<TokenizerTests.Folders>
 {
-    private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-    private static readonly byte[] Model = SampleTokenizers.Llama(Made.Data.Corpus);
-    private static readonly LlamaTokenizer Llama = LlamaTokenizer.Create(new MemoryStream(Model), addBeginOfSentence: true, addEndOfSentence: false);
-    private static readonly ByteLevelFiles Files = SampleTokenizers.Classifier(Made.Data.RewardSentences);
+    public sealed class Folders : IDisposable
+    {
+        private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory();
+
+        public Folders()
+        {
+            Llama = _root.CreateSubdirectory("llama").FullName;
+            Reward = _root.CreateSubdirectory("reward").FullName;
+            SampleTokenizers.WriteLlama(Llama, Made.Data.Corpus);
+            SampleTokenizers.WriteClassifier(Reward, Made.Data.RewardSentences);
+        }
+
+        public string Llama { get; }
+
+        public string Reward { get; }
+
+        public void Dispose() => _root.Delete(recursive: true);
+    }
 
     [Fact]
     public void The_llama_tokenizer_has_specials_bytes_and_1280_pieces()
     {
-        Assert.Equal(1280, Llama.Vocabulary.Count);
-        Assert.Equal(["<unk>", "<s>", "</s>", "<0x00>", "<0xFF>"], new[] { 0, 1, 2, 3, 258 }.Select(id => Llama.Vocabulary.First(v => v.Value == id).Key));
-        Assert.Equal(Enumerable.Range(0, 1280), Llama.Vocabulary.Values.Order());
-        Assert.Equal((0, 1, 2), (Llama.UnknownId, Llama.BeginningOfSentenceId, Llama.EndOfSentenceId));
+        using var model = File.OpenRead(Path.Combine(folders.Llama, "tokenizer.model"));
+        var library = LlamaTokenizer.Create(model, addBeginOfSentence: true, addEndOfSentence: false);
+        Assert.Equal((0, 1, 2), (library.UnknownId, library.BeginningOfSentenceId, library.EndOfSentenceId));
+        Assert.Equal(Enumerable.Range(0, 1280), library.Vocabulary.Values.Order());
+        Assert.Equal(["<0x00>", "<0x0A>", "<0xFF>"], new[] { 3, 13, 258 }.Select(id => library.Vocabulary.First(v => v.Value == id).Key));
+
+        var own = LlamaText.FromFolder(folders.Llama);
+        Assert.Equal((1, 2, 2, 1280), (own.BosId, own.EosId, own.PadId, own.VocabularySize));
+        Assert.All(Made.Data.Corpus.Take(100), row => Assert.Equal(own.Encode(row.Prompt), library.EncodeToIds(row.Prompt)));
     }
 
     [Fact]
     public void The_llama_tokenizer_round_trips_every_text()
     {
+        var tokenizer = LlamaText.FromFolder(folders.Llama);
         foreach (var row in Made.Data.Corpus)
             foreach (var text in row.Summaries.Select(s => s.Text).Prepend(row.Prompt))
             {
-                var ids = Llama.EncodeToIds(text);
-                Assert.Equal(1, ids[0]);
+                var ids = tokenizer.Encode(text);
                 Assert.DoesNotContain(0, ids);
-                Assert.Equal(text, Llama.Decode(ids));
+                Assert.Equal(text, tokenizer.Decode(ids));
             }
     }
 
@@ -39,7 +61,8 @@ public class TokenizerTests
     [InlineData("日本語")]
     public void Both_tokenizers_round_trip_what_they_never_saw(string text)
     {
-        Assert.Equal(text, Llama.Decode(Llama.EncodeToIds(text)));
+        var llama = LlamaText.FromFolder(folders.Llama);
+        Assert.Equal(text, llama.Decode(llama.Encode(text)));
         var bytes = ByteLevel();
         Assert.Equal(text, bytes.Decode(bytes.EncodeToIds(text)));
     }
@@ -47,52 +70,66 @@ public class TokenizerTests
     [Fact]
     public void Names_and_speakers_are_single_pieces_wherever_they_stand()
     {
-        foreach (var name in Make.Dialogues.Grammar.Common.Names.Concat(["#Person1#", "#Person2#"]))
+        // A model of a million parameters has to copy them: one piece is one step.
+        var tokenizer = LlamaText.FromFolder(folders.Llama);
+        foreach (var name in Grammar.Common.Names.Concat(["#Person1#", "#Person2#"]))
         {
-            Assert.Equal(2, Llama.EncodeToIds(name).Count);
-            Assert.Equal(Llama.EncodeToIds(name)[1], Llama.EncodeToIds($"Hi, {name}. Hello")[3]);
+            var id = Assert.Single(tokenizer.Encode(name, addBos: false));
+            Assert.Contains(id, tokenizer.Encode($"Hi, {name}. Hello"));
+            Assert.Contains(id, tokenizer.Encode($"Say it to {name}!"));
         }
     }
 
     [Fact]
     public void Prompts_and_summaries_are_short()
     {
-        Assert.InRange(Made.Data.Corpus.Average(r => Llama.EncodeToIds(r.Prompt).Count), 80, 130);
-        Assert.True(Made.Data.Corpus.Max(r => Llama.EncodeToIds(r.Prompt).Count + r.Summaries.Max(s => Llama.EncodeToIds(s.Text).Count)) < 320);
-        Assert.InRange(Made.Data.Corpus.SelectMany(r => r.Summaries).Average(s => Llama.EncodeToIds(s.Text).Count), 14, 26);
+        var tokenizer = LlamaText.FromFolder(folders.Llama);
+        var prompts = Made.Data.Corpus.Select(r => tokenizer.Encode(r.Prompt).Length).ToList();
+        var summaries = Made.Data.Corpus.SelectMany(r => r.Summaries).Select(s => tokenizer.Encode(s.Text).Length).ToList();
+        Assert.InRange(prompts.Average(), 80, 130);
+        Assert.InRange(summaries.Average(), 14, 26);
+        Assert.True(prompts.Max() + summaries.Max() < 320);
     }
 
     [Fact]
     public void The_byte_level_tokenizer_has_robertas_specials_and_round_trips_every_sentence()
     {
-        var ids = JsonSerializer.Deserialize<Dictionary<string, int>>(Files.VocabJson)!;
-        Assert.Equal(800, ids.Count);
+        var ids = Vocabulary();
         Assert.Equal(Enumerable.Range(0, 800), ids.Values.Order());
         Assert.Equal((0, 1, 2, 3, 799), (ids["<s>"], ids["<pad>"], ids["</s>"], ids["<unk>"], ids["<mask>"]));
-        var tokenizer = ByteLevel();
+        var library = ByteLevel();
+        var own = RobertaText.FromFolder(folders.Reward);
+        Assert.Equal((1, 64), (own.PadId, own.MaxLength));
         foreach (var sentence in Made.Data.RewardSentences)
         {
-            var encoded = tokenizer.EncodeToIds(sentence.Text);
-            Assert.Equal(sentence.Text, tokenizer.Decode(encoded));
+            var encoded = library.EncodeToIds(sentence.Text);
+            Assert.Equal(sentence.Text, library.Decode(encoded));
             Assert.DoesNotContain(ids["<unk>"], encoded);
+            Assert.Equal([0, .. encoded.Take(62), 2], own.Encode(sentence.Text));
         }
     }
 
     [Fact]
     public void Merges_only_make_pieces_of_the_vocabulary()
     {
-        var ids = JsonSerializer.Deserialize<Dictionary<string, int>>(Files.VocabJson)!;
-        var lines = Files.MergesTxt.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var ids = Vocabulary();
+        var lines = File.ReadAllText(Path.Combine(folders.Reward, "merges.txt")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal("#version: 0.2", lines[0]);
+        Assert.Equal(800 - 4 - 256 - 1, lines.Length - 1);
         Assert.All(lines[1..], line => Assert.Contains(line.Replace(" ", "", StringComparison.Ordinal), ids));
     }
 
     [Fact]
-    public void The_same_texts_give_the_same_bytes()
+    public void The_same_texts_give_the_same_bytes_in_whatever_order()
     {
-        Assert.Equal(Model, SampleTokenizers.Llama([.. Made.Data.Corpus.Reverse()]));
-        Assert.Equal(Files, SampleTokenizers.Classifier([.. Made.Data.RewardSentences.Reverse()]));
+        var texts = Made.Data.RewardSentences.Select(s => s.Text).ToList();
+        Assert.Equal(SentencePieceTrainer.Train(texts, 700), SentencePieceTrainer.Train(texts.AsEnumerable().Reverse(), 700));
+        Assert.Equal(ByteLevelTrainer.Train(texts, 700), ByteLevelTrainer.Train(texts.AsEnumerable().Reverse(), 700));
     }
+
+    [Fact]
+    public void Too_little_text_for_the_vocabulary_is_an_error_that_says_so() =>
+        Assert.Contains("smaller vocabulary", Assert.Throws<InvalidOperationException>(() => ByteLevelTrainer.Train(["a few words"], 800)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Merges_are_the_most_frequent_neighbours_worked_by_hand()
@@ -107,24 +144,12 @@ public class TokenizerTests
         static IReadOnlyList<string> Letters(string word) => [.. word.Select(c => c.ToString())];
     }
 
-    private static BpeTokenizer ByteLevel()
-    {
-        var specials = new Dictionary<string, int> { ["<s>"] = 0, ["<pad>"] = 1, ["</s>"] = 2, ["<unk>"] = 3, ["<mask>"] = 799 };
-        var folder = Directory.CreateTempSubdirectory();
-        try
+    private Dictionary<string, int> Vocabulary() => JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(folders.Reward, "vocab.json")))!;
+
+    private BpeTokenizer ByteLevel() =>
+        BpeTokenizer.Create(new BpeOptions(Path.Combine(folders.Reward, "vocab.json"), Path.Combine(folders.Reward, "merges.txt"))
         {
-            File.WriteAllText(Path.Combine(folder.FullName, "vocab.json"), Files.VocabJson);
-            File.WriteAllText(Path.Combine(folder.FullName, "merges.txt"), Files.MergesTxt);
-            return BpeTokenizer.Create(new BpeOptions(Path.Combine(folder.FullName, "vocab.json"), Path.Combine(folder.FullName, "merges.txt"))
-            {
-                ByteLevel = true,
-                PreTokenizer = new RegexPreTokenizer(new(Gpt2), specials),
-                SpecialTokens = specials,
-            });
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
+            ByteLevel = true,
+            PreTokenizer = new RegexPreTokenizer(new(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"), null),
+        });
 }

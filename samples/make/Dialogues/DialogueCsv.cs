@@ -1,4 +1,5 @@
 using CsvHelper;
+using RlhfFunctions.Ml.Data;
 
 namespace RlhfFunctions.Samples.Make.Dialogues;
 

@@ -1,7 +1,6 @@
-namespace RlhfFunctions.Samples.Make.Dialogues;
+using RlhfFunctions.Ml.Data;
 
-/// <summary>A row of the CSV files, DialogSum's columns.</summary>
-public sealed record DialogueRow(string Id, string Dialogue, string Summary, string Topic);
+namespace RlhfFunctions.Samples.Make.Dialogues;
 
 /// <summary>The dialogues of one seed: whole splits, and an endless supply of further training dialogues.</summary>
 public sealed class DialogueSet

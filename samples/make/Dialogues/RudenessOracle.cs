@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using RlhfFunctions.Ml.Data;
 
 namespace RlhfFunctions.Samples.Make.Dialogues;
 

@@ -1,3 +1,4 @@
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Samples.Make.Dialogues;
 
 namespace RlhfFunctions.Samples.Make.Pretraining;
@@ -14,9 +15,6 @@ public static class PretrainingCorpus
     private const double RudeAfterRudeness = 0.62;
     private const double RudeOtherwise = 0.42;
 
-    /// <summary>The notebook's prompt, to the letter.</summary>
-    public static string PromptFor(string dialogue) => $"\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
-
     public static IReadOnlyList<PretrainingRow> Build(int seed, DialogueSet dialogues, int count, int summariesEach = 4)
     {
         var told = dialogues.MoreTraining("pretraining", count);
@@ -28,7 +26,7 @@ public static class PretrainingCorpus
     {
         var rude = dialogue.HasRudeSpeaker ? RudeAfterRudeness : RudeOtherwise;
         return new(
-            PromptFor(dialogue.Text),
+            PromptTemplate.Default.Fill(dialogue.Text),
             [.. Enumerable.Range(0, summariesEach).Select(_ => SummaryWriter.ForPolicy.Write(dice, dialogue, dice.Chance(rude)))]);
     }
 }
