@@ -39,7 +39,8 @@ public sealed class TrainingState : IDisposable
     public Adam Optimizer { get; }
 
     /// <summary>Before the first step.</summary>
-    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) => new(policy) { KlCoefficient = settings.KlCoefficient };
+    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) =>
+        new(policy) { KlCoefficient = settings.KlCoefficient };
 
     /// <summary>Puts a checkpoint's parameters into the policy and returns the state that goes with them.</summary>
     /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
@@ -47,9 +48,15 @@ public sealed class TrainingState : IDisposable
     {
         using var scope = NewDisposeScope();
         RestoreParameters(policy, files);
-        var numbers = JsonSerializer.Deserialize<Numbers>(Named(files, StateFile)) ?? throw new InvalidDataException($"{StateFile} is empty.");
+        var numbers = JsonSerializer.Deserialize<Numbers>(Named(files, StateFile))
+            ?? throw new InvalidDataException($"{StateFile} is empty.");
         using var moments = Open(files, OptimizerFile);
-        var state = new TrainingState(policy) { Step = numbers.Step, KlCoefficient = numbers.KlCoefficient, ScoreMoments = numbers.ScoreMoments };
+        var state = new TrainingState(policy)
+        {
+            Step = numbers.Step,
+            KlCoefficient = numbers.KlCoefficient,
+            ScoreMoments = numbers.ScoreMoments,
+        };
         state.Optimizer.Restore(
             numbers.OptimizerSteps,
             policy.Parameters.Select(named => moments.Load(MeanPrefix + named.Key)),
@@ -67,7 +74,7 @@ public sealed class TrainingState : IDisposable
         policy.ValueHead.Load(valueHead);
     }
 
-    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, and the numbers. Equal states give equal bytes.</summary>
+    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, numbers. Equal states give equal bytes.</summary>
     public IReadOnlyDictionary<string, byte[]> ToFiles()
     {
         using var scope = NewDisposeScope();
@@ -86,7 +93,8 @@ public sealed class TrainingState : IDisposable
     /// <inheritdoc/>
     public void Dispose() => Optimizer.Dispose();
 
-    private static SafetensorsFile Open(IReadOnlyDictionary<string, byte[]> files, string name) => SafetensorsFile.Read(Named(files, name), name);
+    private static SafetensorsFile Open(IReadOnlyDictionary<string, byte[]> files, string name) =>
+        SafetensorsFile.Read(Named(files, name), name);
 
     private static byte[] Named(IReadOnlyDictionary<string, byte[]> files, string name) =>
         files.TryGetValue(name, out var bytes) ? bytes : throw new InvalidDataException($"The checkpoint lacks {name}.");

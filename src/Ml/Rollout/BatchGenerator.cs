@@ -77,7 +77,10 @@ public static class BatchGenerator
             var hidden = model.Hidden(Rows(ids), Rows(positions), isCached, cache).select(1, -1); // [b, H]
             var logits = model.Logits(hidden); // [b, V]
             if (processors != LogitsProcessors.None)
-                logits = processors.Process(logits, [.. running.Select(row => (int[])[.. prompts[row], .. responses[row]])], position, endOfText);
+            {
+                int[][] sequences = [.. running.Select(row => (int[])[.. prompts[row], .. responses[row]])];
+                logits = processors.Process(logits, sequences, position, endOfText);
+            }
             var next = sampleKeys is null ? Sampler.Greedy(logits)
                 : Sampler.Draw(processors.Warp(logits, settings.Temperature), [.. running.Select(row => sampleKeys[row])], position); // [b]
             var chosen = next.cpu().data<long>().ToArray();

@@ -68,9 +68,11 @@ public class PpoUpdateTests
         using var state = TrainingState.Start(policy, Settings);
         var files = new Dictionary<string, byte[]>(state.ToFiles());
         files[TrainingState.ValueHeadFile] = files[TrainingState.OptimizerFile];
-        Assert.Contains(ValueHead.WeightName, Assert.Throws<InvalidDataException>(() => TrainingState.Restore(policy, files)).Message);
+        Assert.Contains(ValueHead.WeightName, Refusal());
         files.Remove(TrainingState.ValueHeadFile);
-        Assert.Contains(TrainingState.ValueHeadFile, Assert.Throws<InvalidDataException>(() => TrainingState.Restore(policy, files)).Message);
+        Assert.Contains(TrainingState.ValueHeadFile, Refusal());
+
+        string Refusal() => Assert.Throws<InvalidDataException>(() => TrainingState.Restore(policy, files)).Message;
     }
 
     [Fact]
@@ -136,7 +138,10 @@ public class PpoUpdateTests
             ScoringBatchSize = Settings.MiniBatchSize,
         }, CancellationToken.None);
 
-    private static PpoStats Update(PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings) =>
-        PpoUpdate.Run(
-            policy, state, samples, settings, Generation.Temperature, PpoUpdate.EpochOrder(1, state.Step, samples.Count), CancellationToken.None);
+    private static PpoStats Update(
+        PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings)
+    {
+        var order = PpoUpdate.EpochOrder(1, state.Step, samples.Count);
+        return PpoUpdate.Run(policy, state, samples, settings, Generation.Temperature, order, CancellationToken.None);
+    }
 }
