@@ -13,7 +13,8 @@ public sealed class ConfigFile
     [
         "_attn_implementation_autoset", "_name_or_path", "add_cross_attention", "architectures", "attention_dropout",
         "attention_probs_dropout_prob", "bad_words_ids", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward",
-        "classifier_dropout", "cross_attention_hidden_size", "decoder_start_token_id", "do_sample", "dtype", "early_stopping",
+        "classifier_dropout", "cross_attention_hidden_size", "decoder_start_token_id",
+        "diversity_penalty", "do_sample", "dtype", "early_stopping",
         "encoder_no_repeat_ngram_size", "eos_token_id", "exponential_decay_length_penalty", "finetuning_task",
         "forced_bos_token_id", "forced_eos_token_id", "gradient_checkpointing", "hidden_dropout_prob", "id2label",
         "initializer_range", "is_decoder", "is_encoder_decoder", "label2id", "length_penalty", "max_length", "min_length",
@@ -107,7 +108,7 @@ public sealed class ConfigFile
             throw new InvalidDataException($"{Name}: '{key}' is '{text}'; supported is {string.Join(", ", supported.ToArray())}.");
     }
 
-    /// <summary>Refuses keys that were never asked for, unless they are known to change nothing or are switched off (null or false).</summary>
+    /// <summary>Refuses keys never asked for, unless they are known to change nothing or are switched off (null or false).</summary>
     /// <exception cref="InvalidDataException">Such a key is there.</exception>
     public void RefuseUnknownKeys()
     {

@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Quantization;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -33,6 +34,25 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
 
     public override Parameter Offset(string name, long size) => Take(name, size);
 
+    /// <summary>
+    /// A layer in 4 bits where they are asked for: as the checkpoint holds it, or quantised from float16, as transformers does.
+    /// A 4-bit checkpoint also loads in any other precision.
+    /// </summary>
+    public override LinearLayer Linear(string name, long inFeatures, long outFeatures, bool hasBias, bool canBeQuantized = true)
+    {
+        var weightName = $"{name}.weight";
+        var isQuantized = BitsAndBytesTensors.IsQuantized(folder, weightName);
+        if (!isQuantized && !(precision == ModelPrecision.Nf4 && canBeQuantized))
+            return base.Linear(name, inFeatures, outFeatures, hasBias, canBeQuantized);
+        using var scope = NewDisposeScope();
+        using var weight = isQuantized ? TakeQuantized(weightName, outFeatures, inFeatures)
+            : Nf4Weight.Quantize(Take(weightName, ScalarType.Float16, CPU, outFeatures, inFeatures));
+        var bias = hasBias ? Offset($"{name}.bias", outFeatures) : null;
+        return precision == ModelPrecision.Nf4
+            ? new Nf4Linear(weight.To(device), bias)
+            : new DenseLinear(Keep(weight.Dequantize(ComputeType).to(device), trainable: false), bias);
+    }
+
     /// <summary>Refuses the folder if it lacked a weight, had it in another shape, or has weights the model does not use.</summary>
     /// <param name="mayBeLeft">Names of weights that are known to be unused.</param>
     /// <exception cref="InvalidDataException">It did.</exception>
@@ -49,7 +69,9 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
             + "Check that both come from the same model.");
     }
 
-    private Parameter Take(string name, params long[] shape)
+    private Parameter Take(string name, params long[] shape) => Keep(Take(name, ComputeType, device, shape), trainable: false);
+
+    private Tensor Take(string name, ScalarType type, Device target, params long[] shape)
     {
         using var scope = NewDisposeScope();
         _taken.Add(name);
@@ -61,7 +83,16 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         else if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
             _problems.Add($"'{name}' holds {entry.Type}, which are no weights");
         else
-            return Keep(folder.Load(name).to(ComputeType, device), trainable: false);
-        return Keep(empty(shape, ComputeType, device), trainable: false);
+            return folder.Load(name).to(type, target).MoveToOuterDisposeScope();
+        return empty(shape, type, target).MoveToOuterDisposeScope();
+    }
+
+    private Nf4Weight TakeQuantized(string name, params long[] shape)
+    {
+        _taken.UnionWith(BitsAndBytesTensors.Names(name));
+        var weight = BitsAndBytesTensors.Read(folder, name);
+        if (!weight.Shape.SequenceEqual(shape))
+            _problems.Add($"'{name}' holds {Expect.Describe([.. weight.Shape])} in 4 bits, expected {Expect.Describe(shape)}");
+        return weight;
     }
 }

@@ -1,0 +1,69 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Quantization;
+
+/// <summary>
+/// The numbers of 4-bit normal float: 16 levels at the quantiles of a normal distribution (Dettmers et al., arXiv:2305.14314,
+/// appendix E), as bitsandbytes spells them.
+/// </summary>
+internal static class Nf4
+{
+    /// <summary>Consecutive weights that share a scale.</summary>
+    public const int BlockSize = 64;
+
+    /// <summary>What a code stands for, in units of its block's largest magnitude.</summary>
+    public static readonly float[] Levels =
+    [
+        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+        -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+        0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
+    ];
+
+    /// <summary>A value's code is the number of thresholds it is strictly greater than.</summary>
+    public static readonly float[] Thresholds =
+    [
+        -0.8480964004993439f, -0.6106329262256622f, -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
+        -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f, 0.2035212516784668f,
+        0.2920137718319893f, 0.3893125355243683f, 0.5016634166240692f, 0.6427869200706482f, 0.8614784181118011f,
+    ];
+
+    private const float SmallestLevel = 0.07958029955625534f; // but for zero, which every rounding keeps
+    private const float SmallestNormalHalf = 6.103515625e-5f;
+
+    private static readonly Vector512<float> LevelVector = Vector512.Create(Levels);
+
+    /// <summary>What the 16 codes of a block stand for: level × scale, rounded once to the type the weights had.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Table(float scale, ScalarType type) => type switch
+    {
+        ScalarType.Float16 => RoundToHalf(LevelVector * scale, allNormal: scale * SmallestLevel >= SmallestNormalHalf),
+        ScalarType.BFloat16 => RoundToBFloat16(LevelVector * scale),
+        _ => LevelVector * scale,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> RoundToHalf(Vector512<float> x, bool allNormal)
+    {
+        var bits = x.AsUInt32();
+        // To nearest, ties to even, on the 10 mantissa bits of a normal half …
+        var odd = Vector512.ShiftRightLogical(bits, 13) & Vector512.Create(1u);
+        var normal = ((bits + Vector512.Create(0xFFFu) + odd) & Vector512.Create(~0x1FFFu)).AsSingle();
+        if (allNormal)
+            return normal;
+        // … and on multiples of 2⁻²⁴ below 2⁻¹⁴: that is the spacing of floats from a half to one.
+        var sign = bits & Vector512.Create(0x8000_0000u);
+        var small = (((Vector512.Abs(x) + Vector512.Create(0.5f)) - Vector512.Create(0.5f)).AsUInt32() | sign).AsSingle();
+        return Vector512.ConditionalSelect(Vector512.LessThan(Vector512.Abs(x), Vector512.Create(SmallestNormalHalf)), small, normal);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> RoundToBFloat16(Vector512<float> x)
+    {
+        var bits = x.AsUInt32();
+        var odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1u);
+        return ((bits + Vector512.Create(0x7FFFu) + odd) & Vector512.Create(0xFFFF_0000u)).AsSingle();
+    }
+}
