@@ -22,5 +22,5 @@ public sealed record ComputeSettings
 
     /// <summary>CPU threads of an update and of an evaluation.</summary>
     [Range(1, 1024)]
-    public int UpdateThreads { get; init; } = 2;
+    public int UpdateThreads { get; init; } = 1;
 }
