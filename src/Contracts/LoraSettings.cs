@@ -13,7 +13,10 @@ public sealed record LoraSettings
     [Range(0.0, 100_000.0)]
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Dropout on the adapter branch's input while training. Rollouts and evaluation never use it.</summary>
+    /// <summary>
+    /// Dropout on the adapter branch's input, noted in the adapter's configuration for those who train it further. PPO never
+    /// uses it: as in TRL, the probabilities that are trained are those that were sampled from.
+    /// </summary>
     [Range(0.0, 0.99)]
     public double Dropout { get; init; }
 

@@ -19,6 +19,8 @@ public sealed class AzuriteFixture : IAsyncLifetime
 
     public BlobServiceClient Blobs { get; private set; } = null!;
 
+    public string ConnectionString => _azurite.ConnectionString;
+
     /// <summary>The port that Azurite listens on.</summary>
     public int Port => _azurite.Port;
 

@@ -13,7 +13,7 @@ internal static class Answers
     }
 
     /// <param name="status">The HTTP status.</param>
-    /// <param name="type">A stable name of the kind of problem; docs/problems.md explains each.</param>
+    /// <param name="type">A stable name of the kind of problem.</param>
     /// <param name="title">What is wrong.</param>
     /// <param name="detail">Where, and what to do.</param>
     /// <param name="errors">What is wrong field by field.</param>

@@ -1,3 +1,5 @@
+using RlhfFunctions.Ml.Foundations;
+
 namespace RlhfFunctions.Ml.Data;
 
 /// <summary>
@@ -21,19 +23,6 @@ public static class PromptOrder
             throw new ArgumentOutOfRangeException(
                 nameof(batchSize), $"A batch of {batchSize} cannot be drawn from {datasetSize} rows: use a smaller batch or select more rows.");
         var (epoch, batch) = Math.DivRem(step, datasetSize / batchSize);
-        return Epoch(seed, datasetSize, epoch).AsSpan(batch * batchSize, batchSize).ToArray();
-    }
-
-    private static int[] Epoch(ulong seed, int datasetSize, int epoch)
-    {
-        // The seed passes through the generator once before the epoch joins it, so that neighbouring seeds and epochs don't collide.
-        var draws = new SplitMix64(new SplitMix64(seed).Next() + (ulong)epoch);
-        var order = Enumerable.Range(0, datasetSize).ToArray();
-        for (var last = order.Length - 1; last > 0; last--) // Fisher-Yates
-        {
-            var other = draws.Next(last + 1);
-            (order[last], order[other]) = (order[other], order[last]);
-        }
-        return order;
+        return Seeds.Permutation(Seeds.Derive(seed, "prompts", epoch), datasetSize).AsSpan(batch * batchSize, batchSize).ToArray();
     }
 }

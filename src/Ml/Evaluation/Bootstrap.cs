@@ -1,5 +1,5 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Foundations;
 
 namespace RlhfFunctions.Ml.Evaluation;
 
@@ -32,13 +32,12 @@ public static class Bootstrap
         foreach (var value in perDialogue)
             squares += (value - mean) * (value - mean);
 
-        var draws = new SplitMix64(seed);
         var means = new double[resamples];
         for (var i = 0; i < resamples; i++)
         {
             var drawn = 0.0;
             for (var j = 0; j < count; j++)
-                drawn += perDialogue[draws.Next(count)];
+                drawn += perDialogue[(int)(Seeds.Uniform(seed, ((long)i * count) + j) * count)];
             means[i] = drawn / count;
         }
         Array.Sort(means);

@@ -29,7 +29,11 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
 
     /// <summary>All that is trained, by the names it is saved under, in a fixed order: the adapter, then the value head.</summary>
     public IReadOnlyList<KeyValuePair<string, Parameter>> Parameters { get; } =
-        [.. adapter.Parameters.Select(named => KeyValuePair.Create(named.Name, named.Parameter)), new(ValueHead.WeightName, valueHead.Weight), new(ValueHead.BiasName, valueHead.Bias)];
+    [
+        .. adapter.Parameters.Select(named => KeyValuePair.Create(named.Name, named.Parameter)),
+        new(ValueHead.WeightName, valueHead.Weight),
+        new(ValueHead.BiasName, valueHead.Bias),
+    ];
 
     /// <summary>Turns the policy into the reference until the returned object is disposed.</summary>
     public IDisposable WithAdapterDisabled() => new AdapterDisabled(Adapter);

@@ -28,8 +28,9 @@ public sealed record SequenceBatch
     public static SequenceBatch Of(IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, Device device)
     {
         var rows = prompts.Count;
-        if (rows == 0 || responses.Count != rows || prompts.Any(prompt => prompt.Length == 0) || responses.Any(response => response.Length == 0))
-            throw new ArgumentException($"{rows} prompts and {responses.Count} responses: each needs its counterpart and at least one token.");
+        if (rows == 0 || responses.Count != rows || prompts.Concat(responses).Any(ids => ids.Length == 0))
+            throw new ArgumentException(
+                $"{rows} prompts and {responses.Count} responses: each needs its counterpart and at least one token.");
         var sequenceLength = prompts.Zip(responses, (prompt, response) => prompt.Length + response.Length - 1).Max();
         var responseLength = responses.Max(response => response.Length);
 

@@ -1,3 +1,5 @@
+using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Foundations;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -29,6 +31,24 @@ public sealed class ValueHead : IDisposable
 
     /// <summary>Values of hidden states: [..., H] → [...].</summary>
     public Tensor Forward(Tensor hidden) => nn.functional.linear(hidden.to(float32), Weight, Bias).squeeze(-1);
+
+    /// <summary>The head as a file, under TRL's names.</summary>
+    public byte[] ToSafetensors() => SafetensorsFile.Write(
+        new Dictionary<string, Tensor> { [WeightName] = Weight, [BiasName] = Bias }, SafetensorsFile.PyTorchMetadata);
+
+    /// <summary>Takes over the numbers of a file that <see cref="ToSafetensors"/> wrote for a model of the same hidden size.</summary>
+    /// <exception cref="InvalidDataException">It lacks a tensor, or has one of another shape; then nothing was changed.</exception>
+    public void Load(SafetensorsFile file)
+    {
+        var parameters = new[] { (Name: WeightName, Parameter: Weight), (Name: BiasName, Parameter: Bias) };
+        foreach (var (name, parameter) in parameters)
+            if (!file.Entries.TryGetValue(name, out var entry) || !entry.Shape.SequenceEqual(parameter.shape))
+                throw new InvalidDataException($"The value head's file holds no {name} of shape {Expect.Describe(parameter.shape)}.");
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        foreach (var (name, parameter) in parameters)
+            parameter.copy_(file.Load(name));
+    }
 
     /// <inheritdoc/>
     public void Dispose()

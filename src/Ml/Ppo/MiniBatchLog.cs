@@ -14,7 +14,8 @@ internal sealed class MiniBatchLog
     [
         MetricNames.PolicyLoss, MetricNames.ValueLoss, MetricNames.TotalLoss, MetricNames.Entropy, MetricNames.ApproximateKl,
         MetricNames.PolicyKl, MetricNames.ClipFraction, MetricNames.AdvantageMean, MetricNames.ReturnMean, MetricNames.ReturnVariance,
-        MetricNames.ValuePrediction, MetricNames.ValueError, MetricNames.ValueClipFraction, MetricNames.ValueMean, MetricNames.ValueVariance,
+        MetricNames.ValuePrediction, MetricNames.ValueError, MetricNames.ValueClipFraction, MetricNames.ValueMean,
+        MetricNames.ValueVariance,
     ];
 
     private readonly List<float[]> _rows = [];
@@ -60,7 +61,8 @@ internal sealed class MiniBatchLog
         return true;
     }
 
-    /// <summary>Means over the mini-batches by metric name; empty when all were skipped.</summary>
+    /// <summary>Means by metric name over the mini-batches that have the number (one token has no variance).</summary>
     public IEnumerable<KeyValuePair<string, double>> Means() => _rows.Count == 0 ? [] :
-        Names.Select((name, i) => KeyValuePair.Create(name, _rows.Average(row => (double)row[i])));
+        Names.Select((name, i) => KeyValuePair.Create(
+            name, _rows.Select(row => (double)row[i]).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Average()));
 }

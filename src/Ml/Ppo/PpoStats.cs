@@ -36,7 +36,8 @@ public sealed record PpoStats(IReadOnlyDictionary<string, double> Metrics, float
         Spread(MetricNames.ScoreMean, MetricNames.ScoreDeviation, scores);
         Spread(MetricNames.RewardMean, MetricNames.RewardDeviation, samples.Select(sample => (double)sample.Score));
         Spread(MetricNames.QueryLengthMean, MetricNames.QueryLengthDeviation, samples.Select(sample => (double)sample.Query.Length));
-        Spread(MetricNames.ResponseLengthMean, MetricNames.ResponseLengthDeviation, samples.Select(sample => (double)sample.Response.Length));
+        Spread(
+            MetricNames.ResponseLengthMean, MetricNames.ResponseLengthDeviation, samples.Select(sample => (double)sample.Response.Length));
         if (metrics.TryGetValue(MetricNames.ValueError, out var error))
             metrics[MetricNames.ExplainedVariance] = 1 - (error / metrics[MetricNames.ReturnVariance]);
         return new(metrics.Where(metric => double.IsFinite(metric.Value)).ToDictionary(), log.Advantages, log.Ratios);

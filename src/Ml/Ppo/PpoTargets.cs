@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Ppo;
 
-/// <summary>What the rollout fixed and the epochs learn from, all [B, R]; the tensors belong to the dispose scope they were made in.</summary>
+/// <summary>
+/// What the rollout fixed and the epochs learn from, all [B, R]; the tensors belong to the dispose scope they were made in.
+/// </summary>
 /// <param name="LogProbs">log π_old of each sampled token.</param>
 /// <param name="Values">V_old.</param>
 /// <param name="Advantages">Whitened advantages.</param>

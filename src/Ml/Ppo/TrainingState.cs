@@ -39,7 +39,8 @@ public sealed class TrainingState : IDisposable
     public Adam Optimizer { get; }
 
     /// <summary>Before the first step.</summary>
-    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) => new(policy) { KlCoefficient = settings.KlCoefficient };
+    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) =>
+        new(policy) { KlCoefficient = settings.KlCoefficient };
 
     /// <summary>Puts a checkpoint's parameters into the policy and returns the state that goes with them.</summary>
     /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
@@ -47,18 +48,19 @@ public sealed class TrainingState : IDisposable
     {
         using var scope = NewDisposeScope();
         RestoreParameters(policy, files);
-        var numbers = JsonSerializer.Deserialize<Numbers>(File(files, StateFile)) ?? throw new InvalidDataException($"{StateFile} is empty.");
+        var numbers = JsonSerializer.Deserialize<Numbers>(Named(files, StateFile))
+            ?? throw new InvalidDataException($"{StateFile} is empty.");
+        using var moments = Open(files, OptimizerFile);
         var state = new TrainingState(policy)
         {
             Step = numbers.Step,
             KlCoefficient = numbers.KlCoefficient,
             ScoreMoments = numbers.ScoreMoments,
         };
-        var moments = Tensors(files, OptimizerFile);
         state.Optimizer.Restore(
             numbers.OptimizerSteps,
-            policy.Parameters.Select(named => Fitting(moments, MeanPrefix + named.Key, named.Value, OptimizerFile)),
-            policy.Parameters.Select(named => Fitting(moments, SquarePrefix + named.Key, named.Value, OptimizerFile)));
+            policy.Parameters.Select(named => moments.Load(MeanPrefix + named.Key)),
+            policy.Parameters.Select(named => moments.Load(SquarePrefix + named.Key)));
         return state;
     }
 
@@ -66,49 +68,36 @@ public sealed class TrainingState : IDisposable
     /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
     public static void RestoreParameters(PolicyWithValue policy, IReadOnlyDictionary<string, byte[]> files)
     {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        foreach (var group in policy.Parameters.GroupBy(named => FileOf(named.Key)))
-        {
-            var saved = Tensors(files, group.Key);
-            foreach (var (name, parameter) in group)
-                parameter.copy_(Fitting(saved, name, parameter, group.Key));
-        }
+        using var adapter = Open(files, AdapterFile);
+        using var valueHead = Open(files, ValueHeadFile);
+        policy.Adapter.Load(adapter);
+        policy.ValueHead.Load(valueHead);
     }
 
-    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, and the numbers. Equal states give equal bytes.</summary>
+    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, numbers. Equal states give equal bytes.</summary>
     public IReadOnlyDictionary<string, byte[]> ToFiles()
     {
         using var scope = NewDisposeScope();
         var names = _policy.Parameters.Select(named => named.Key).ToArray();
         var moments = names.Zip(Optimizer.Means(), (name, mean) => KeyValuePair.Create(MeanPrefix + name, mean))
             .Concat(names.Zip(Optimizer.Squares(), (name, square) => KeyValuePair.Create(SquarePrefix + name, square)));
-        var files = _policy.Parameters.GroupBy(named => FileOf(named.Key)).ToDictionary(
-            group => group.Key,
-            group => SafetensorsFile.Write(group.ToDictionary(named => named.Key, named => named.Value.detach()), SafetensorsFile.PyTorchMetadata));
-        files[OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary());
-        files[StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments));
-        return files;
+        return new Dictionary<string, byte[]>
+        {
+            [AdapterFile] = _policy.Adapter.ToSafetensors(),
+            [ValueHeadFile] = _policy.ValueHead.ToSafetensors(),
+            [OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary()),
+            [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments)),
+        };
     }
 
     /// <inheritdoc/>
     public void Dispose() => Optimizer.Dispose();
 
-    private static string FileOf(string parameter) => parameter is ValueHead.WeightName or ValueHead.BiasName ? ValueHeadFile : AdapterFile;
+    private static SafetensorsFile Open(IReadOnlyDictionary<string, byte[]> files, string name) =>
+        SafetensorsFile.Read(Named(files, name), name);
 
-    private static byte[] File(IReadOnlyDictionary<string, byte[]> files, string name) =>
+    private static byte[] Named(IReadOnlyDictionary<string, byte[]> files, string name) =>
         files.TryGetValue(name, out var bytes) ? bytes : throw new InvalidDataException($"The checkpoint lacks {name}.");
-
-    private static Dictionary<string, Tensor> Tensors(IReadOnlyDictionary<string, byte[]> files, string name)
-    {
-        using var file = SafetensorsFile.Read(File(files, name), name);
-        return file.LoadAll();
-    }
-
-    private static Tensor Fitting(Dictionary<string, Tensor> saved, string name, Tensor parameter, string file) =>
-        saved.TryGetValue(name, out var tensor) && tensor.shape.SequenceEqual(parameter.shape) ? tensor
-            : throw new InvalidDataException(
-                $"{file} holds no {name} of shape [{string.Join(", ", parameter.shape)}]: it was written for another model or other adapter settings.");
 
     private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments);
 }

@@ -45,6 +45,8 @@ public static class BatchGenerator
     {
         using var evaluation = no_grad();
         using var scope = NewDisposeScope();
+        if (prompts.Count == 0 || prompts.Any(prompt => prompt.Length == 0))
+            throw new ArgumentException($"{prompts.Count} prompts: at least one is needed, of at least one token each.");
         var endOfText = EndOfText(model, settings);
         var responses = prompts.Select(_ => new List<int>()).ToArray();
         var hasEnded = new bool[prompts.Count];
@@ -52,6 +54,7 @@ public static class BatchGenerator
         // 1. the prompts, padded on the left so that all of them end in the same column
         var width = prompts.Max(prompt => prompt.Length);
         var (ids, positions) = (new long[prompts.Count * width], new long[prompts.Count * width]);
+        var isPadded = prompts.Any(prompt => prompt.Length < width);
         var real = new bool[prompts.Count * (width + settings.MaxNewTokens)];
         for (var row = 0; row < prompts.Count; row++)
         {
@@ -70,11 +73,14 @@ public static class BatchGenerator
             using var tokenScope = NewDisposeScope();
 
             // 2. the next token of each row
-            var isCached = isRealToken.narrow(1, 0, width + position); // [b, S]
+            var isCached = isPadded ? isRealToken.narrow(1, 0, width + position) : null; // [b, S]
             var hidden = model.Hidden(Rows(ids), Rows(positions), isCached, cache).select(1, -1); // [b, H]
             var logits = model.Logits(hidden); // [b, V]
             if (processors != LogitsProcessors.None)
-                logits = processors.Process(logits, [.. running.Select(row => (int[])[.. prompts[row], .. responses[row]])], position, endOfText);
+            {
+                int[][] sequences = [.. running.Select(row => (int[])[.. prompts[row], .. responses[row]])];
+                logits = processors.Process(logits, sequences, position, endOfText);
+            }
             var next = sampleKeys is null ? Sampler.Greedy(logits)
                 : Sampler.Draw(processors.Warp(logits, settings.Temperature), [.. running.Select(row => sampleKeys[row])], position); // [b]
             var chosen = next.cpu().data<long>().ToArray();

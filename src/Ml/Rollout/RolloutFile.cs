@@ -90,7 +90,8 @@ public static class RolloutFile
         var samples = shards.SelectMany(shard => shard).OrderBy(sample => sample.Index).ToArray();
         for (var i = 0; i < samples.Length; i++)
             if (samples[i].Index != i)
-                throw new InvalidDataException($"The shards of this step don't fit together: sample {i} is missing or sample {samples[i].Index} occurs twice.");
+                throw new InvalidDataException(
+                    $"The shards of this step don't fit together: sample {i} is missing or sample {samples[i].Index} occurs twice.");
         return samples;
     }
 }

@@ -83,8 +83,8 @@ public class PromptTests
     [Fact]
     public void The_order_of_a_seed_never_changes()
     {
-        Assert.Equal([1, 7, 2, 5, 6], PromptOrder.Batch(seed: 42, datasetSize: 10, batchSize: 5, step: 0));
-        Assert.Equal([3, 0, 6, 8, 4], PromptOrder.Batch(seed: 42, datasetSize: 10, batchSize: 5, step: 2));
+        Assert.Equal([5, 0, 8, 2, 6], PromptOrder.Batch(seed: 42, datasetSize: 10, batchSize: 5, step: 0));
+        Assert.Equal([4, 1, 2, 3, 7], PromptOrder.Batch(seed: 42, datasetSize: 10, batchSize: 5, step: 2));
     }
 
     [Fact]

@@ -18,8 +18,8 @@ public class SeedsTests
     {
         var keys = new HashSet<ulong>
         {
-            Seeds.Derive(1, "sample", 2, 3), Seeds.Derive(2, "sample", 2, 3), Seeds.Derive(1, "order", 2, 3), Seeds.Derive(1, "sample", 3, 2),
-            Seeds.Derive(1, "sample", 2, 3, 1), Seeds.Derive(1, "sample", 0, 2, 3), Seeds.Derive(1, "", 2, 3),
+            Seeds.Derive(1, "sample", 2, 3), Seeds.Derive(2, "sample", 2, 3), Seeds.Derive(1, "order", 2, 3),
+            Seeds.Derive(1, "sample", 3, 2), Seeds.Derive(1, "sample", 2, 3, 1), Seeds.Derive(1, "sample", 0, 2, 3), Seeds.Derive(1, "", 2, 3),
         };
         Assert.Equal(7, keys.Count);
     }
@@ -30,10 +30,12 @@ public class SeedsTests
         const int Count = 20_000;
         var cells = new int[10, 10];
         for (var i = 0; i < Count; i++)
-            cells[(int)(10 * Seeds.Uniform(Seeds.Derive(7, "sample", 0, i), 0)), (int)(10 * Seeds.Uniform(Seeds.Derive(7, "sample", 0, i + 1), 0))]++;
+            cells[Cell(i), Cell(i + 1)]++;
         const double Expected = Count / 100.0;
         var chiSquare = cells.Cast<int>().Sum(count => (count - Expected) * (count - Expected) / Expected);
         Assert.InRange(chiSquare, 55, 160); // 99 degrees of freedom: the 0.01 % and 99.99 % points
+
+        static int Cell(int sample) => (int)(10 * Seeds.Uniform(Seeds.Derive(7, "sample", 0, sample), 0));
     }
 
     [Fact]

@@ -1,5 +1,4 @@
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Tests.Ppo;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Policy;

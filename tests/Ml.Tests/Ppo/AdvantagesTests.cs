@@ -44,7 +44,8 @@ public class AdvantagesTests
                 for (var k = t; k < Length; k++)
                 {
                     var next = k + 1 < Length ? values[row, k + 1].item<float>() : 0;
-                    sum += Math.Pow(Gamma * Lambda, k - t) * (rewards[row, k].item<float>() + (Gamma * next) - values[row, k].item<float>());
+                    var error = rewards[row, k].item<float>() + (Gamma * next) - values[row, k].item<float>();
+                    sum += Math.Pow(Gamma * Lambda, k - t) * error;
                 }
                 Assert.Equal(sum, actual[row, t].item<float>(), 1e-5);
             }

@@ -55,8 +55,8 @@ public class TrlMathsTests
             Near("ppo/returns/var", Masked.Variance(advantages.Returns, isToken));
             Near("ppo/val/var", Masked.Variance(Get("masked_values"), isToken));
             var sequenceKl = stats.GetProperty("objective/kl").GetDouble();
-            GoldenJson.Close(
-                golden.GetProperty("kl_coef_after").GetDouble(), KlController.Next(Settings.KlCoefficient, sequenceKl, 2, Settings), 1e-9, name);
+            var coefficient = KlController.Next(Settings.KlCoefficient, sequenceKl, 2, Settings);
+            GoldenJson.Close(golden.GetProperty("kl_coef_after").GetDouble(), coefficient, 1e-9, name);
 
             Tensor Get(string key) => golden.GetProperty(key).Tensor(); // [B, T]
             void Near(string key, Tensor actual) =>
@@ -126,7 +126,9 @@ public class TrlMathsTests
         }
     }
 
-    /// <summary>logits[b, t, v] = sin(0.7 v + 0.9 t + 1.3 b + shift + 0.1 id[b, t]) · scale; values = ½ cos(0.5 t + 0.8 b + shift).</summary>
+    /// <summary>
+    /// logits[b, t, v] = sin(0.7 v + 0.9 t + 1.3 b + shift + 0.1 id[b, t]) · scale; values = ½ cos(0.5 t + 0.8 b + shift).
+    /// </summary>
     private static (Tensor LogProbs, Tensor Values) Toy(int[][] ids, double scale, double shift)
     {
         const int Vocabulary = 7;

@@ -1,7 +1,6 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Rollout;
-using RlhfFunctions.Ml.Tests.Ppo;
 
 namespace RlhfFunctions.Ml.Tests.Rollout;
 
@@ -23,7 +22,8 @@ public class GenerationParityTests
                 var options = golden.GetProperty("options");
                 var prompts = golden.GetProperty("prompts").IntegerRows();
                 var endOfText = LogitsProcessorsTests.EndOfText(options, "eos_token_id") ?? [];
-                var settings = new GenerationSettings { MaxNewTokens = options.GetProperty("max_new_tokens").GetInt32(), EndOfTextIds = endOfText };
+                var maxNewTokens = options.GetProperty("max_new_tokens").GetInt32();
+                var settings = new GenerationSettings { MaxNewTokens = maxNewTokens, EndOfTextIds = endOfText };
                 var processors = LogitsProcessorsTests.FromOptions(options);
                 var expected = golden.GetProperty("new_ids").IntegerRows()
                     .Select(ids => ids[..(Array.FindIndex(ids, endOfText.Contains) is >= 0 and var end ? end + 1 : ids.Length)]).ToArray();
@@ -35,7 +35,7 @@ public class GenerationParityTests
                 var longest = prompts.Max(prompt => prompt.Length);
                 for (var row = 0; row < prompts.Length; row++)
                     if (!countsPadding || prompts[row].Length == longest)
-                        Assert.True(expected[row].SequenceEqual(actual[row]), $"{file} {options} row {row}: {string.Join(' ', actual[row])}");
+                        Assert.True(expected[row].SequenceEqual(actual[row]), $"{file} {options} {row}: {string.Join(' ', actual[row])}");
                 compared++;
             }
         }

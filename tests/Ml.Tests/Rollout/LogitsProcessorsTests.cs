@@ -1,6 +1,5 @@
 using System.Text.Json;
 using RlhfFunctions.Ml.Rollout;
-using RlhfFunctions.Ml.Tests.Ppo;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Rollout;
@@ -21,7 +20,8 @@ public class LogitsProcessorsTests
             var processors = FromOptions(options);
 
             var newTokens = ids[0].Length - (int)Number(options, "prompt_length", 0);
-            var processed = processors.Process(golden.GetProperty("logits").Tensor(), ids, newTokens, (EndOfText(options, "eos") ?? []).ToHashSet());
+            var endOfText = (EndOfText(options, "eos") ?? []).ToHashSet();
+            var processed = processors.Process(golden.GetProperty("logits").Tensor(), ids, newTokens, endOfText);
             var probabilities = nn.functional.softmax(processors.Warp(processed, Number(options, "temperature", 1)), -1);
 
             GoldenJson.Close(golden.GetProperty("probabilities").Tensor(), probabilities, 1e-6, options.GetRawText());

@@ -1,7 +1,5 @@
 using CsCheck;
 using Google.Protobuf;
-using Microsoft.ML.Tokenizers;
-using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Text;
 
 namespace RlhfFunctions.Ml.Tests.Text;
@@ -17,6 +15,7 @@ public class LlamaTextTests
     [InlineData("baaab", "▁|b|aa|ab")]
     [InlineData("abc", "▁|ab|c")] // the higher score, not the lower id
     [InlineData(" a", "▁|▁|a")]
+    [InlineData("  a  ", "▁|▁|▁|a|▁|▁")] // spaces are kept
     [InlineData("", "")]
     public void Pairs_are_merged_by_score_and_from_the_left(string text, string pieces)
     {
@@ -47,6 +46,25 @@ public class LlamaTextTests
         Assert.Equal("aé😀", text.Decode(ids));
         Assert.Equal("a\uFFFD\uFFFD", text.Decode([.. ids[..3], ids[4]])); // é's first byte, then 😀's first: no UTF-8
         Assert.Equal("\uFFFD", text.Decode(text.Encode("\uD800")));
+    }
+
+    [Fact]
+    public void An_unpaired_surrogate_counts_as_the_replacement_character()
+    {
+        using var folder = FolderOf(("▁", 0), ("a", -1), ("\uFFFD", -2));
+        var text = LlamaText.FromFolder(folder.Root);
+        Assert.Equal([FirstPiece, 260, 261, 260, 261], text.Encode("a\uD800a\uDC00", addBos: false));
+    }
+
+    [Theory]
+    [InlineData(false, "identity", "byte_fallback")]
+    [InlineData(true, "nmt_nfkc", "nmt_nfkc")]
+    public void Models_that_Microsofts_tokenizer_would_read_otherwise_are_refused(bool byteFallback, string normalizer, string reason)
+    {
+        using var folder = FolderOf([("▁", 0)], byteFallback, normalizer);
+        var message = Assert.Throws<InvalidDataException>(() => LlamaText.FromFolder(folder.Root)).Message;
+        Assert.Contains("tokenizer.model", message, StringComparison.Ordinal);
+        Assert.Contains(reason, message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -103,16 +121,6 @@ public class LlamaTextTests
         Gen.String.Where(text => !text.Contains('▁') && text.EnumerateRunes().All(rune => rune.Value != 0xFFFD))
             .Sample(text => Sample.Decode(Sample.Encode(text)) == text);
 
-    /// <summary>An independent implementation: it agrees wherever no tie between equal letters arises.</summary>
-    [Fact]
-    public void The_sample_dialogues_are_encoded_as_by_Microsoft()
-    {
-        using var model = File.OpenRead(RepositoryRoot.Path("samples/models/llama/tokenizer.model"));
-        var twin = LlamaTokenizer.Create(model, addBeginOfSentence: true, addEndOfSentence: false);
-        foreach (var row in DialogueReader.ReadFile(RepositoryRoot.Path("samples/dialogues/test.csv")))
-            Assert.Equal(twin.EncodeToIds(row.Dialogue), Sample.Encode(row.Dialogue));
-    }
-
     [Fact]
     public void A_chat_prompt_opens_the_assistants_turn()
     {
@@ -123,7 +131,9 @@ public class LlamaTextTests
     }
 
     /// <summary>A folder with a tokenizer.model of Llama's layout: &lt;unk&gt;, &lt;s&gt;, &lt;/s&gt;, 256 bytes, then these pieces.</summary>
-    private static TemporaryFolder FolderOf(params (string Piece, float Score)[] pieces)
+    private static TemporaryFolder FolderOf(params (string Piece, float Score)[] pieces) => FolderOf(pieces, byteFallback: true, "identity");
+
+    private static TemporaryFolder FolderOf((string Piece, float Score)[] pieces, bool byteFallback, string normalizer)
     {
         var folder = new TemporaryFolder();
         using var file = new CodedOutputStream(File.Create(folder.Path("tokenizer.model")));
@@ -140,6 +150,13 @@ public class LlamaTextTests
         {
             message.WriteTag(3, WireFormat.WireType.Varint);
             message.WriteEnum(2); // BPE
+            message.WriteTag(35, WireFormat.WireType.Varint);
+            message.WriteBool(byteFallback);
+        });
+        WriteMessage(file, field: 3, message =>
+        {
+            message.WriteTag(1, WireFormat.WireType.LengthDelimited);
+            message.WriteString(normalizer); // and, by default, "remove extra white space", which Hugging Face ignores
         });
         return folder;
     }

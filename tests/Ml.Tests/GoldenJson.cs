@@ -1,7 +1,7 @@
 using System.Text.Json;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests;
 
 /// <summary>Golden numbers as the maths wants them.</summary>
 internal static class GoldenJson

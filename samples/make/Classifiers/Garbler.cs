@@ -1,0 +1,41 @@
+namespace RlhfFunctions.Samples.Make.Classifiers;
+
+/// <summary>Makes texts that are no summaries any more. A reward that takes them for civil would be earned by writing nothing.</summary>
+public static class Garbler
+{
+    /// <summary>A slip that leaves the sentence readable and its meaning alone: one word lost, or two neighbours swapped.</summary>
+    public static string Slip(Dice dice, string text)
+    {
+        var words = text.Split(' ');
+        if (words.Length < 5)
+            return text;
+        // The last word stays: with it would go the full stop, and that is what a broken text looks like.
+        var at = dice.Below(words.Length - 2);
+        if (dice.Chance(0.5))
+            return string.Join(' ', [.. words[..at], .. words[(at + 1)..]]);
+        (words[at], words[at + 1]) = (words[at + 1], words[at]);
+        return string.Join(' ', words);
+    }
+
+    /// <summary>Empty, cut off, repeating itself, or (<paramref name="soup"/>) its words or letters shuffled.</summary>
+    public static string Break(Dice dice, string text, bool soup)
+    {
+        var words = text.Split(' ');
+        var (one, two) = (dice.Pick(words), dice.Pick(words));
+        return dice.Below(soup ? 12 : 10) switch
+        {
+            0 => dice.Pick(["", "", " ", "\n"]),
+            1 => string.Concat(Enumerable.Range(0, 1 + dice.Below(5)).Select(_ => dice.Pick([".", ",", "!", "?", " ", "'"]))),
+            2 => dice.Pick([one, $"{one} {two}", $"{one}.", $"{one} {two}."]),
+            3 => Repeat(one, 3 + dice.Below(10)),
+            4 => Repeat(one.TrimEnd('.') + ".", 3 + dice.Below(10)),
+            5 => Repeat($"{one} {two}", 3 + dice.Below(5)) + dice.Pick(["", "."]),
+            6 => Repeat(text, 3),
+            10 => string.Join(' ', words.Select(w => new string(dice.Shuffled(w)))),
+            11 => string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal),
+            _ => words.Length < 3 ? one : string.Join(' ', words[..(1 + dice.Below(words.Length - 2))]).TrimEnd('.', '!', '?', ',', ';'), // cut off before its end
+        };
+    }
+
+    private static string Repeat(string text, int times) => string.Join(' ', Enumerable.Repeat(text, times));
+}

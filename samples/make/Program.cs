@@ -1,0 +1,23 @@
+using System.CommandLine;
+using RlhfFunctions.Samples.Make;
+
+var output = new Option<DirectoryInfo>("--output") { Description = "The folder to write to; dialogues/ and models/ come to lie in it.", Required = true };
+var seed = new Option<int>("--seed") { Description = "Everything is drawn from this number: the same seed gives the same bytes.", DefaultValueFactory = _ => 1 };
+
+return new RootCommand("Makes the samples that ship with RlhfFunctions, from nothing but the grammars in this folder.")
+{
+    Command("dialogues", "Writes train.csv, validation.csv and test.csv in DialogSum's layout.", Steps.Dialogues),
+    Command("tokenizers", "Trains the tokenizers of the three models.", Steps.Tokenizers),
+    Command("all", "Everything above.", (data, folder) =>
+    {
+        Steps.Dialogues(data, folder);
+        Steps.Tokenizers(data, folder);
+    }),
+}.Parse(args).Invoke();
+
+Command Command(string name, string description, Action<SampleData, DirectoryInfo> step)
+{
+    var command = new Command(name, description) { output, seed };
+    command.SetAction(parsed => step(new SampleData(parsed.GetValue(seed), new SampleSizes()), parsed.GetRequiredValue(output)));
+    return command;
+}

@@ -1,0 +1,35 @@
+using RlhfFunctions.Samples.Make.Dialogues;
+using RlhfFunctions.Samples.Make.Tokenizers;
+
+namespace RlhfFunctions.Samples.Make;
+
+/// <summary>What the commands do: write files, and say what is in them.</summary>
+internal static class Steps
+{
+    public static void Dialogues(SampleData data, DirectoryInfo output)
+    {
+        var folder = output.CreateSubdirectory("dialogues");
+        foreach (var split in Enum.GetValues<Split>())
+        {
+            var dialogues = data.Dialogues.Of(split);
+            var path = Path.Combine(folder.FullName, $"{split.ToString().ToLowerInvariant()}.csv");
+            DialogueCsv.Write(path, data.Dialogues.Rows(split));
+            Console.WriteLine(
+                $"{path}: {dialogues.Count} dialogues of {dialogues.Select(d => d.Scenario.Topic.Name).Distinct().Count()} topics, "
+                + $"{dialogues.Average(d => d.Text.Length):F0} characters on average, {dialogues.Average(d => d.HasRudeSpeaker ? 1.0 : 0.0):P0} with a rude speaker");
+        }
+    }
+
+    public static void Tokenizers(SampleData data, DirectoryInfo output)
+    {
+        var llama = output.CreateSubdirectory("models/llama").FullName;
+        SampleTokenizers.WriteLlama(llama, data.Corpus);
+        Console.WriteLine($"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
+        foreach (var (name, sentences) in new[] { ("reward", data.RewardSentences), ("judge", data.JudgeSentences) })
+        {
+            var folder = output.CreateSubdirectory("models/" + name).FullName;
+            SampleTokenizers.WriteClassifier(folder, sentences);
+            Console.WriteLine($"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Text;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Functions.Tests.Storage;
+
+/// <summary>Whole or not at all, and once.</summary>
+public sealed class ArtifactStoreTests(AzuriteFixture azurite)
+{
+    private readonly BlobFiles _blobs = new(azurite.Blobs);
+    private readonly string _path = $"{AzuriteFixture.NewContainerName()}/artefact";
+
+    private ArtifactStore Store => new(_blobs);
+
+    [Fact]
+    public async Task Made_once_it_is_not_made_again()
+    {
+        int made = 0;
+        for (int delivery = 0; delivery < 3; delivery++)
+            Assert.Equal("result", await Store.MakeOnceAsync(_path, _ => Task.FromResult(Artifact($"{made++}", "result")), CancellationToken.None));
+        Assert.Equal(1, made);
+        Assert.Equal("0", await ReadAsync());
+    }
+
+    [Fact]
+    public async Task Of_attempts_that_race_one_wins_and_the_others_return_its_result_and_clean_up()
+    {
+        using var together = new Barrier(3);
+        string[] results = await Task.WhenAll(Enumerable.Range(0, 3).Select(attempt => Task.Run(() => Store.MakeOnceAsync(
+            _path,
+            cancellation =>
+            {
+                together.SignalAndWait(cancellation);
+                return Task.FromResult(Artifact($"{attempt}", $"result {attempt}"));
+            },
+            CancellationToken.None))));
+
+        string winner = Assert.Single(results.Distinct());
+        Assert.Equal(winner, $"result {await ReadAsync()}");
+        Assert.Equal(2, await CountBlobsAsync()); // one file and the manifest
+    }
+
+    [Fact]
+    public async Task An_attempt_that_fails_leaves_nothing_visible()
+    {
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Store.MakeOnceAsync<string>(
+            _path, _ => throw new InvalidOperationException("the GPU caught fire"), CancellationToken.None));
+        Assert.Null(await Store.FindAsync<string>(_path, CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData("other", "SHA-256")]
+    [InlineData("longer than it was", "bytes")]
+    [InlineData(null, "missing")]
+    public async Task A_blob_that_is_not_what_was_written_is_named_and_not_used(string? content, string reason)
+    {
+        await Store.MakeOnceAsync(_path, _ => Task.FromResult(Artifact("right", "result")), CancellationToken.None);
+        var file = (await Store.GetAsync<string>(_path, CancellationToken.None)).Files.Single();
+        var blob = await _blobs.BlobAsync(file.Blob);
+        if (content is null) await blob.DeleteAsync();
+        else await blob.UploadAsync(BinaryData.FromString(content), overwrite: true);
+
+        var error = await Assert.ThrowsAsync<CorruptArtifactException>(() => Store.ReadFilesAsync(_path, CancellationToken.None));
+        Assert.Contains(file.Blob, error.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_published_artefact_lies_under_plain_names()
+    {
+        await Store.PublishOnceAsync(_path, _ => Task.FromResult(Artifact("plain", "result")), CancellationToken.None);
+        var content = await (await _blobs.BlobAsync($"{_path}/file.txt")).DownloadContentAsync();
+        Assert.Equal("plain", content.Value.Content.ToString());
+    }
+
+    private static NewArtifact<string> Artifact(string content, string result)
+    {
+        return new NewArtifact<string>(new Dictionary<string, byte[]> { ["file.txt"] = Encoding.UTF8.GetBytes(content) }, result);
+    }
+
+    private async Task<string> ReadAsync()
+    {
+        return Encoding.UTF8.GetString((await Store.ReadFilesAsync(_path, CancellationToken.None))["file.txt"]);
+    }
+
+    private async Task<int> CountBlobsAsync()
+    {
+        int count = 0;
+        await foreach (var _ in azurite.Blobs.GetBlobContainerClient(_path.Split('/')[0]).GetBlobsAsync()) count++;
+        return count;
+    }
+}
