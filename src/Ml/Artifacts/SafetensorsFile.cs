@@ -33,10 +33,12 @@ public sealed class SafetensorsFile : IDisposable
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (headerLength > MaxHeaderLength)
             throw new InvalidDataException(
-                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: this is no safetensors file.");
+                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: "
+                + "this is no safetensors file.");
         if ((long)headerLength > length - start.Length)
             throw new InvalidDataException(
-                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): it is cut off. Fetch it again.");
+                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): "
+                + "it is cut off. Fetch it again.");
         var json = new byte[headerLength];
         Read(start.Length, json);
         _dataStart = start.Length + json.Length;
@@ -122,7 +124,7 @@ public sealed class SafetensorsFile : IDisposable
         return stream.ToArray();
     }
 
-    /// <summary>Writes tensors to a stream; see <see cref="Write(IReadOnlyDictionary{string, Tensor}, IReadOnlyDictionary{string, string}?)"/>.</summary>
+    /// <summary>Writes tensors to a stream, the same bytes as the overload that returns them.</summary>
     public static void Write(
         Stream stream, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {

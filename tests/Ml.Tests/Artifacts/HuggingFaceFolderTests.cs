@@ -49,7 +49,8 @@ public sealed class HuggingFaceFolderTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("pytorch_model.bin", "PK");
-        Assert.Contains("runs code", Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path));
+        Assert.Contains("runs code", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -57,7 +58,8 @@ public sealed class HuggingFaceFolderTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("model.safetensors.index.json", """{"weight_map":{"x":"../../elsewhere.safetensors"}}""");
-        Assert.Contains("not in the folder", Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path));
+        Assert.Contains("not in the folder", error.Message, StringComparison.Ordinal);
     }
 
     private static void Write(TemporaryFolder folder, IReadOnlyDictionary<string, Tensor> weights)

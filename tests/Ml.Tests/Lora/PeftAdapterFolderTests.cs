@@ -24,7 +24,8 @@ public sealed class PeftAdapterFolderTests
         var config = JsonNode.Parse(File.ReadAllText(path))!;
         config[key] = JsonNode.Parse(value);
         File.WriteAllText(path, config.ToJsonString());
-        Assert.Contains(key, Assert.Throws<InvalidDataException>(() => PeftAdapterFolder.Open(folder.Path)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => PeftAdapterFolder.Open(folder.Path));
+        Assert.Contains(key, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -34,8 +35,8 @@ public sealed class PeftAdapterFolderTests
         File.Delete(Path.Combine(folder.Path, PeftAdapterFolder.WeightsFileName));
         using var model = TinyLlama.Build();
         var read = PeftAdapterFolder.Open(folder.Path);
-        Assert.Contains(
-            PeftAdapterFolder.WeightsFileName, Assert.Throws<InvalidDataException>(() => read.Attach(model)).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<InvalidDataException>(() => read.Attach(model));
+        Assert.Contains(PeftAdapterFolder.WeightsFileName, error.Message, StringComparison.Ordinal);
         Assert.All(model.Projections(), p => Assert.Null(p.Layer.Adapter));
     }
 
