@@ -42,9 +42,9 @@ public sealed class HuggingFaceFolder : IDisposable
     /// <summary>Type and shape of a tensor; null where there is none of that name.</summary>
     public SafetensorsEntry? Find(string tensor) => _byTensor.GetValueOrDefault(tensor)?.Entries[tensor];
 
-    /// <summary>One tensor, on the CPU and in the file's type. The caller owns it.</summary>
-    public Tensor Load(string tensor) => _byTensor.TryGetValue(tensor, out var shard)
-        ? shard.Load(tensor)
+    /// <summary>One tensor, on the CPU, in the type given or the file's. The caller owns it.</summary>
+    public Tensor Load(string tensor, ScalarType? type = null) => _byTensor.TryGetValue(tensor, out var shard)
+        ? shard.Load(tensor, type)
         : throw new KeyNotFoundException($"{FolderPath} holds no tensor '{tensor}'.");
 
     public void Dispose()

@@ -13,7 +13,7 @@ public sealed class SafetensorsFile : IDisposable
 {
     // The reference implementation's limit.
     private const long MaxHeaderLength = 100_000_000;
-    private const int ChunkLength = 1 << 28;
+    private const int ChunkLength = 1 << 24;
 
     private readonly string _name;
     private readonly SafeFileHandle? _handle;
@@ -33,10 +33,12 @@ public sealed class SafetensorsFile : IDisposable
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (headerLength > MaxHeaderLength)
             throw new InvalidDataException(
-                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: this is no safetensors file.");
+                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: "
+                + "this is no safetensors file.");
         if ((long)headerLength > length - start.Length)
             throw new InvalidDataException(
-                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): it is cut off. Fetch it again.");
+                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): "
+                + "it is cut off. Fetch it again.");
         var json = new byte[headerLength];
         Read(start.Length, json);
         _dataStart = start.Length + json.Length;
@@ -82,13 +84,15 @@ public sealed class SafetensorsFile : IDisposable
         return Read(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), name);
     }
 
-    /// <summary>One tensor, on the CPU and in the file's type. The caller owns it.</summary>
+    /// <summary>One tensor, on the CPU. The caller owns it.</summary>
+    /// <param name="name">Its name in the file.</param>
+    /// <param name="type">Of the result; null: the file's. It is converted piece by piece, so that it is never in memory twice.</param>
     /// <exception cref="KeyNotFoundException">The file has no tensor of that name.</exception>
-    public Tensor Load(string name)
+    public Tensor Load(string name, ScalarType? type = null)
     {
         if (!_header.Entries.TryGetValue(name, out var entry))
             throw new KeyNotFoundException($"{_name} holds no tensor '{name}'.");
-        var tensor = empty([.. entry.Shape], entry.Type);
+        var tensor = empty([.. entry.Shape], type ?? entry.Type);
         if (entry.Length == 0)
             return tensor;
         using var scope = NewDisposeScope();
@@ -96,14 +100,19 @@ public sealed class SafetensorsFile : IDisposable
         var elementSize = entry.Length / flat.shape[0];
         for (var done = 0L; done < entry.Length; done += ChunkLength)
         {
+            using var chunkScope = NewDisposeScope();
             var length = Math.Min(ChunkLength, entry.Length - done);
-            Read(_dataStart + entry.Offset + done, flat.narrow(0, done / elementSize, length / elementSize).bytes);
+            var target = flat.narrow(0, done / elementSize, length / elementSize);
+            var chunk = tensor.dtype == entry.Type ? target : empty(length / elementSize, entry.Type);
+            Read(_dataStart + entry.Offset + done, chunk.bytes);
+            if (!ReferenceEquals(chunk, target))
+                target.copy_(chunk);
         }
         return tensor;
     }
 
     /// <summary>All tensors by name, on the CPU. The caller owns them.</summary>
-    public Dictionary<string, Tensor> LoadAll() => Entries.Keys.ToDictionary(name => name, Load, StringComparer.Ordinal);
+    public Dictionary<string, Tensor> LoadAll() => Entries.Keys.ToDictionary(name => name, name => Load(name), StringComparer.Ordinal);
 
     /// <summary>Writes tensors; equal contents give equal bytes, whatever the dictionary's order.</summary>
     /// <param name="tensors">Of any shape, on any device.</param>
@@ -115,7 +124,7 @@ public sealed class SafetensorsFile : IDisposable
         return stream.ToArray();
     }
 
-    /// <summary>Writes tensors to a stream; see <see cref="Write(IReadOnlyDictionary{string, Tensor}, IReadOnlyDictionary{string, string}?)"/>.</summary>
+    /// <summary>Writes tensors to a stream, the same bytes as the overload that returns them.</summary>
     public static void Write(
         Stream stream, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {

@@ -94,7 +94,9 @@ internal sealed class SafetensorsHeader
     private static (string Name, ScalarType Type, int Size) Find(string tensor, ScalarType type)
     {
         var found = Types.FirstOrDefault(t => t.Type == type);
-        return found.Name is null ? throw new ArgumentException($"Tensor '{tensor}' holds {type}, which safetensors files of ours do not.") : found;
+        return found.Name is null
+            ? throw new ArgumentException($"Tensor '{tensor}' holds {type}, which safetensors files of ours do not.")
+            : found;
     }
 
     private void Add(JsonProperty property, long dataLength)
@@ -109,8 +111,9 @@ internal sealed class SafetensorsHeader
         var typeName = property.Value.TryGetProperty("dtype", out var dtype) ? dtype.GetString() : null;
         var type = Types.FirstOrDefault(t => t.Name == typeName);
         if (type.Name is null)
-            throw Wrong($"has the type '{typeName}'; known are {string.Join(", ", Types.Select(t => t.Name))}. Convert the file to one of them.");
-        if (!property.Value.TryGetProperty("shape", out var shapeJson) || !property.Value.TryGetProperty("data_offsets", out var offsetsJson))
+            throw Wrong($"has the type '{typeName}'; known are {string.Join(", ", Types.Select(t => t.Name))}. Convert the file to one.");
+        if (!property.Value.TryGetProperty("shape", out var shapeJson)
+            || !property.Value.TryGetProperty("data_offsets", out var offsetsJson))
             throw Wrong("lacks shape or data_offsets. Fetch the file again.");
         long[] shape = [.. shapeJson.EnumerateArray().Select(e => e.GetInt64())];
         long[] offsets = [.. offsetsJson.EnumerateArray().Select(e => e.GetInt64())];
@@ -120,7 +123,8 @@ internal sealed class SafetensorsHeader
             throw Wrong($"ends at byte {offsets[1]} of the data, of which there are {dataLength}: the file is cut off. Fetch it again.");
         if (shape.Any(size => size < 0) || Size(shape, type.Size) != offsets[1] - offsets[0])
             throw Wrong(string.Create(CultureInfo.InvariantCulture,
-                $"of shape [{string.Join(", ", shape)}] and type {type.Name} cannot fill {offsets[1] - offsets[0]} bytes. Fetch the file again."));
+                $"of shape [{string.Join(", ", shape)}] and type {type.Name} cannot fill {offsets[1] - offsets[0]} bytes. ")
+                + "Fetch the file again.");
         if (!Entries.TryAdd(property.Name, new SafetensorsEntry(type.Type, shape, offsets[0], offsets[1] - offsets[0])))
             throw Wrong("is listed twice.");
     }
@@ -148,6 +152,7 @@ internal sealed class SafetensorsHeader
             previous = name;
         }
         if (position != dataLength)
-            throw new InvalidDataException($"{_file}: {dataLength - position} bytes after the last tensor belong to none. Fetch the file again.");
+            throw new InvalidDataException(
+                $"{_file}: {dataLength - position} bytes after the last tensor belong to none. Fetch the file again.");
     }
 }

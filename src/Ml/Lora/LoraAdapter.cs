@@ -69,7 +69,8 @@ public sealed class LoraAdapter : IDisposable
             : settings.TargetModules;
         foreach (var target in targets.Where(t => !projections.Any(p => IsNamed(p.Name, t))))
             throw new ArgumentException(
-                $"The model has no linear layer '{target}'; it has {string.Join(", ", projections.Select(p => p.Name.Split('.')[^1]).Distinct())}.");
+                $"The model has no linear layer '{target}'; it has "
+                + $"{string.Join(", ", projections.Select(p => p.Name.Split('.')[^1]).Distinct())}.");
         foreach (var parameter in model.parameters())
             parameter.requires_grad = false;
         var branches = projections.Where(p => targets.Any(t => IsNamed(p.Name, t)))
@@ -99,7 +100,8 @@ public sealed class LoraAdapter : IDisposable
                 .Select(e => $"'{e.Key}' is {Expect.Describe([.. e.Value.Shape])}, expected {Expect.Describe(expected[e.Key])}"))
             .ToList();
         if (problems.Count > 0)
-            throw new InvalidDataException($"The adapter's weights do not fit the model and its settings: {string.Join("; ", problems.Take(10))}.");
+            throw new InvalidDataException(
+                $"The adapter's weights do not fit the model and its settings: {string.Join("; ", problems.Take(10))}.");
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         foreach (var (name, parameter) in Parameters)

@@ -25,7 +25,6 @@ internal sealed class LoraLinear : IDisposable
         (Name, Layer) = (name, layer);
         var scaling = settings.Alpha / (settings.RankStabilized ? Math.Sqrt(settings.Rank) : settings.Rank);
         _scaling = scaling.ToScalar();
-        Scaling = scaling;
         var key = Seeds.Derive(seed, $"lora_A {name}");
         var bound = 1 / Math.Sqrt(layer.InFeatures);
         var draws = new float[settings.Rank * layer.InFeatures];
@@ -38,8 +37,6 @@ internal sealed class LoraLinear : IDisposable
     public string Name { get; }
 
     public LinearLayer Layer { get; }
-
-    public double Scaling { get; }
 
     /// <summary>[r, in]</summary>
     public Parameter A { get; }

@@ -27,7 +27,7 @@ public sealed record PeftAdapterFolder
     public required string? BaseModel { get; init; }
 
     /// <summary>Reads adapter_config.json; keys that newer versions added are ignored unless they change what is computed.</summary>
-    /// <exception cref="InvalidDataException">A file is missing or damaged, or the adapter does something unsupported; it is named.</exception>
+    /// <exception cref="InvalidDataException">A file is missing or damaged, or the adapter does something unsupported.</exception>
     public static PeftAdapterFolder Open(string path)
     {
         var config = ConfigFile.Open(Path.Combine(path, ConfigFileName));

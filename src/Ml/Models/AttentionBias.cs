@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Models;
 
-/// <summary>What is added to attention scores: 0 where a column may be seen, −∞ where not. Built once per pass, shared by the layers.</summary>
+/// <summary>
+/// What is added to attention scores: 0 where a column may be seen, −∞ where not. Built once per pass, shared by the layers.
+/// </summary>
 internal static class AttentionBias
 {
     private static readonly Scalar MinusInfinity = float.NegativeInfinity.ToScalar();

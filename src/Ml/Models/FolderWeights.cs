@@ -83,7 +83,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         else if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
             _problems.Add($"'{name}' holds {entry.Type}, which are no weights");
         else
-            return folder.Load(name).to(type, target).MoveToOuterDisposeScope();
+            return folder.Load(name, type).to(target).MoveToOuterDisposeScope();
         return empty(shape, type, target).MoveToOuterDisposeScope();
     }
 

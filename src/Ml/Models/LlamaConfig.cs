@@ -45,7 +45,7 @@ public sealed record LlamaConfig
 
     public int? BeginOfTextId { get; init; }
 
-    /// <summary>Ids that end a text: generation_config.json's where it has some, as transformers' generate does, else config.json's.</summary>
+    /// <summary>Ids that end a text: generation_config.json's where it has some, as in transformers, else config.json's.</summary>
     public IReadOnlyList<int> EndOfTextIds { get; init; } = [];
 
     public int? PadId { get; init; }
@@ -131,7 +131,7 @@ public sealed record LlamaConfig
                     rope.Number("low_freq_factor"), rope.Number("high_freq_factor"),
                     rope.Int("original_max_position_embeddings", contextLength)),
             },
-            _ => throw new InvalidDataException($"{rope.Name}: rope type '{type}' is not supported; supported are default, linear, llama3."),
+            _ => throw new InvalidDataException($"{rope.Name}: rope type '{type}'; supported are default, linear, llama3."),
         };
         rope.RefuseUnknownKeys();
         return scaling;

@@ -34,7 +34,9 @@ public sealed class LlamaForCausalLm : nn.Module
         Device = weights.Device;
         _decoder = new LlamaDecoder(config, weights);
         // An output layer tied to the embedding has no weights of its own.
-        _head = config.TieWordEmbeddings ? null : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
+        _head = config.TieWordEmbeddings
+            ? null
+            : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
     }
 
@@ -43,7 +45,7 @@ public sealed class LlamaForCausalLm : nn.Module
     /// <summary>Where the weights are.</summary>
     public Device Device { get; }
 
-    /// <summary>The linear layers an adapter can go on, by name (model.layers.0.self_attn.q_proj), sorted: all but the output layer.</summary>
+    /// <summary>The linear layers an adapter can go on, sorted by name (model.layers.0.self_attn.q_proj): all but the output.</summary>
     public IReadOnlyList<(string Name, LinearLayer Layer)> Projections() =>
         [.. named_modules().Where(m => m.module is LinearLayer && m.name != "lm_head")
             .Select(m => (m.name, (LinearLayer)m.module)).OrderBy(p => p.name, StringComparer.Ordinal)];
@@ -52,7 +54,7 @@ public sealed class LlamaForCausalLm : nn.Module
     /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
     /// <param name="precision">How weights are held; hidden states have the same type (NF4: float32 on a CPU, else float16).</param>
     /// <param name="device">Null: the CPU.</param>
-    /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or weights and configuration do not match.</exception>
+    /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or the weights do not fit the configuration.</exception>
     public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null)
     {
         using var files = HuggingFaceFolder.Open(folder);

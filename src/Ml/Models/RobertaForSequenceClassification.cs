@@ -46,7 +46,7 @@ public sealed class RobertaForSequenceClassification : nn.Module
     /// <summary>Loads a model folder as transformers saves it, in float32; the weights are frozen.</summary>
     /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
     /// <param name="device">Null: the CPU.</param>
-    /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or weights and configuration do not match.</exception>
+    /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or the weights do not fit the configuration.</exception>
     public static RobertaForSequenceClassification Load(string folder, Device? device = null)
     {
         using var files = HuggingFaceFolder.Open(folder);
@@ -55,7 +55,8 @@ public sealed class RobertaForSequenceClassification : nn.Module
         try
         {
             // A classifier does not use the pooler; old checkpoints hold the numbers 0, 1, … of the positions.
-            weights.Finish(name => name.StartsWith("roberta.pooler.", StringComparison.Ordinal) || name == "roberta.embeddings.position_ids");
+            weights.Finish(name => name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
+                || name == "roberta.embeddings.position_ids");
             return model;
         }
         catch
@@ -112,7 +113,8 @@ public sealed class RobertaForSequenceClassification : nn.Module
         public Layers(RobertaConfig config, WeightSource weights)
             : base(nameof(Layers))
         {
-            _layers = new ModuleList<RobertaLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new RobertaLayer(config, weights, i))]);
+            _layers = new ModuleList<RobertaLayer>(
+                [.. Enumerable.Range(0, config.Layers).Select(i => new RobertaLayer(config, weights, i))]);
             RegisterComponents();
         }
 

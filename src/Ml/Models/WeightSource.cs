@@ -21,7 +21,7 @@ internal abstract class WeightSource
     /// <summary>A summand; zero at random initialisation.</summary>
     public abstract Parameter Offset(string name, long size);
 
-    /// <summary>A linear layer; <paramref name="canBeQuantized"/> is false for output layers, which stay as exact as the embedding.</summary>
+    /// <summary>A linear layer; <paramref name="canBeQuantized"/> is false for the output layer, which stays exact.</summary>
     public virtual LinearLayer Linear(string name, long inFeatures, long outFeatures, bool hasBias, bool canBeQuantized = true) =>
         new DenseLinear(
             Matrix($"{name}.weight", outFeatures, inFeatures), hasBias ? Offset($"{name}.bias", outFeatures) : null);

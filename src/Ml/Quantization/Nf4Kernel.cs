@@ -23,6 +23,34 @@ internal static unsafe class Nf4Kernel
     /// <summary>Whether <see cref="Multiply"/> runs here.</summary>
     public static bool CanMultiply => Avx512F.IsSupported;
 
+    /// <summary>The codes and scales of weights.</summary>
+    /// <param name="weights">[n] float32, contiguous</param>
+    /// <returns>Codes [⌈n/2⌉] bytes and scales [⌈n/64⌉] float32.</returns>
+    public static (Tensor Codes, Tensor Scales) Quantize(Tensor weights)
+    {
+        var count = weights.shape[0];
+        var scales = empty(((count - 1) / Nf4.BlockSize) + 1, ScalarType.Float32);
+        var codes = empty((count + 1) / 2, ScalarType.Byte);
+        byte* target = Pointer<byte>(codes);
+        float* source = Pointer<float>(weights), scale = Pointer<float>(scales);
+        ForRanges((int)scales.shape[0], BlocksPerTask, (first, end) =>
+        {
+            var values = stackalloc float[Nf4.BlockSize];
+            var numbers = stackalloc int[Nf4.BlockSize];
+            for (var block = first; block < end; block++)
+            {
+                // What a last, shorter block lacks counts as zero.
+                var size = (int)Math.Min(Nf4.BlockSize, count - ((long)block * Nf4.BlockSize));
+                new Span<float>(values, Nf4.BlockSize).Clear();
+                new ReadOnlySpan<float>(source + ((long)block * Nf4.BlockSize), size).CopyTo(new Span<float>(values, size));
+                scale[block] = Quantize(values, numbers);
+                for (var i = 0; i < (size + 1) / 2; i++)
+                    target[((long)block * BlockBytes) + i] = (byte)((numbers[2 * i] << 4) | numbers[(2 * i) + 1]);
+            }
+        });
+        return (codes, scales);
+    }
+
     /// <summary>All weights as float32, each rounded to the type they were quantised from.</summary>
     /// <param name="codes">[⌈n/2⌉] bytes</param>
     /// <param name="scales">[blocks] float32</param>
@@ -92,6 +120,27 @@ internal static unsafe class Nf4Kernel
             }
         });
         return result;
+    }
+
+    private static float Quantize(float* values, int* codes)
+    {
+        var magnitudes = Vector512<float>.Zero;
+        for (var i = 0; i < Nf4.BlockSize; i += Vector512<float>.Count)
+            magnitudes = Vector512.Max(magnitudes, Vector512.Abs(Vector512.Load(values + i)));
+        var scale = 0f;
+        for (var i = 0; i < Vector512<float>.Count; i++)
+            scale = Math.Max(scale, magnitudes[i]);
+        // Reciprocal, then product, as the original; a block of zeros has none and is all code 7, which is zero.
+        var inverse = scale == 0 ? 0 : 1 / scale;
+        for (var i = 0; i < Nf4.BlockSize; i += Vector512<float>.Count)
+        {
+            var value = Vector512.Load(values + i) * inverse;
+            var code = Vector512<int>.Zero;
+            foreach (var threshold in Nf4.Thresholds)
+                code -= Vector512.GreaterThan(value, Vector512.Create(threshold)).AsInt32(); // true is −1
+            code.Store(codes + i);
+        }
+        return scale;
     }
 
     private static float Dot(float* x, int half, byte* codes, float* scales, int blocks, ScalarType type)

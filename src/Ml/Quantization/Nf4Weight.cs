@@ -34,22 +34,14 @@ public sealed class Nf4Weight : IDisposable
 
     private long Count => Shape.Aggregate(1L, (a, b) => a * b);
 
-    /// <summary>Quantises a matrix of any size on the CPU; codes, scales and packing are bitsandbytes' exactly.</summary>
-    /// <param name="weight">[out, in] float32, float16 or bfloat16</param>
+    /// <summary>Quantises a matrix of any size; codes, scales and packing are bitsandbytes' exactly.</summary>
+    /// <param name="weight">[out, in] float32, float16 or bfloat16, on the CPU</param>
     public static Nf4Weight Quantize(Tensor weight)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var flat = weight.detach().to(ScalarType.Float32).reshape(-1);
-        var blocks = ((flat.shape[0] - 1) / Nf4.BlockSize) + 1;
-        var padded = zeros(blocks, Nf4.BlockSize);
-        padded.view(-1).narrow(0, 0, flat.shape[0]).copy_(flat);
-        var scales = padded.abs().amax([1]); // [blocks]
-        // Reciprocal, then product, as the original; a block of zeros has none and is all code 7, which is zero.
-        var inverse = scales.reciprocal().masked_fill(scales.eq(0), 0).unsqueeze(1);
-        var codes = bucketize(padded * inverse, tensor(Nf4.Thresholds), outInt32: true).to(ScalarType.Byte).view(-1, 2);
-        var packed = (codes.select(1, 0) * 16) + codes.select(1, 1);
-        return new Nf4Weight(packed.narrow(0, 0, (flat.shape[0] + 1) / 2).clone(), scales, weight.shape, weight.dtype);
+        var (codes, scales) = Nf4Kernel.Quantize(weight.to(ScalarType.Float32).contiguous().view(-1));
+        return new Nf4Weight(codes, scales, weight.shape, weight.dtype);
     }
 
     /// <summary>The weights again, as far as 4 bits keep them.</summary>

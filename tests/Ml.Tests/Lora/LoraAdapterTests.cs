@@ -151,7 +151,8 @@ public sealed class LoraAdapterTests
 
     private static readonly Lazy<LlamaForCausalLm> TinyLlamaModel = new(() => TinyLlama.Build());
 
-    private static Tensor Logits(LlamaForCausalLm model) => model.Logits(model.Hidden(tensor(new long[,] { { 1, 5, 9, 2 }, { 30, 0, 3, 3 } })));
+    private static Tensor Logits(LlamaForCausalLm model) =>
+        model.Logits(model.Hidden(tensor(new long[,] { { 1, 5, 9, 2 }, { 30, 0, 3, 3 } })));
 
     private static void Randomise(LoraAdapter adapter, double scale = 0.2)
     {

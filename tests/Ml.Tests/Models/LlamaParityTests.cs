@@ -75,7 +75,8 @@ public sealed class LlamaParityTests
             };
             foreach (var useCache in new[] { false, true })
             {
-                var actual = GreedyLoop.Run(model, prompts, options["max_new_tokens"].GetInt32(), endIds, model.Config.PadId!.Value, useCache);
+                var length = options["max_new_tokens"].GetInt32();
+                var actual = GreedyLoop.Run(model, prompts, length, endIds, model.Config.PadId!.Value, useCache);
                 for (var row = 0; row < prompts.Length; row++)
                     Assert.Equal(expected[row], actual[row][..expected[row].Length]);
             }
