@@ -1,8 +1,16 @@
 using System.CommandLine;
 using RlhfFunctions.Samples.Make;
 
-var output = new Option<DirectoryInfo>("--output") { Description = "The folder to write to; dialogues/ and models/ come to lie in it.", Required = true };
-var seed = new Option<int>("--seed") { Description = "Everything is drawn from this number: the same seed gives the same bytes.", DefaultValueFactory = _ => 1 };
+var output = new Option<DirectoryInfo>("--output")
+{
+    Description = "The folder to write to; dialogues/ and models/ come to lie in it.",
+    Required = true,
+};
+var seed = new Option<int>("--seed")
+{
+    Description = "Everything is drawn from this number: the same seed gives the same bytes.",
+    DefaultValueFactory = _ => 1,
+};
 
 return new RootCommand("Makes the samples that ship with RlhfFunctions, from nothing but the grammars in this folder.")
 {

@@ -5,10 +5,15 @@ namespace RlhfFunctions.Samples.Make;
 /// <summary>The grammars compiled into this tool; a misspelt or missing field is an error, not an empty list.</summary>
 internal static class Resources
 {
-    private static readonly JsonSerializerOptions Strict = new(JsonSerializerOptions.Strict) { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    private static readonly JsonSerializerOptions Strict = new(JsonSerializerOptions.Strict)
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+    };
 
     public static IEnumerable<string> Under(string folder) =>
-        typeof(Resources).Assembly.GetManifestResourceNames().Where(n => n.StartsWith(folder + "/", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+        typeof(Resources).Assembly.GetManifestResourceNames()
+            .Where(name => name.StartsWith(folder + "/", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal);
 
     public static T Read<T>(string name)
     {

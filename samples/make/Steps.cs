@@ -16,7 +16,8 @@ internal static class Steps
             DialogueCsv.Write(path, data.Dialogues.Rows(split));
             Console.WriteLine(
                 $"{path}: {dialogues.Count} dialogues of {dialogues.Select(d => d.Scenario.Topic.Name).Distinct().Count()} topics, "
-                + $"{dialogues.Average(d => d.Text.Length):F0} characters on average, {dialogues.Average(d => d.HasRudeSpeaker ? 1.0 : 0.0):P0} with a rude speaker");
+                + $"{dialogues.Average(d => d.Text.Length):F0} characters on average, "
+                + $"{dialogues.Average(d => d.HasRudeSpeaker ? 1.0 : 0.0):P0} with a rude speaker");
         }
     }
 
@@ -24,12 +25,14 @@ internal static class Steps
     {
         var llama = output.CreateSubdirectory("models/llama").FullName;
         SampleTokenizers.WriteLlama(llama, data.Corpus);
-        Console.WriteLine($"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
+        Console.WriteLine(
+            $"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
         foreach (var (name, sentences) in new[] { ("reward", data.RewardSentences), ("judge", data.JudgeSentences) })
         {
             var folder = output.CreateSubdirectory("models/" + name).FullName;
             SampleTokenizers.WriteClassifier(folder, sentences);
-            Console.WriteLine($"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
+            Console.WriteLine(
+                $"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
         }
     }
 }

@@ -116,6 +116,9 @@ public class DialogueTests
 
     private static IEnumerable<Dialogue> All() => [.. Set.Train, .. Set.Validation, .. Set.Test];
 
-    private static string CombinationOf(Dialogue dialogue) =>
-        string.Join('|', dialogue.Scenario.Topic.Slots.Keys.Select(slot => dialogue.Scenario.Values[slot].Said).Prepend(dialogue.Scenario.Topic.Name));
+    private static string CombinationOf(Dialogue dialogue)
+    {
+        var (topic, values) = (dialogue.Scenario.Topic, dialogue.Scenario.Values);
+        return string.Join('|', [topic.Name, .. topic.Slots.Keys.Select(slot => values[slot].Said)]);
+    }
 }

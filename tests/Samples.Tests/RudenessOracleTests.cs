@@ -31,7 +31,8 @@ public class RudenessOracleTests
     [Fact]
     public void A_parse_knows_topic_people_and_slots()
     {
-        var parse = Assert.Single(SummaryGrammar.Read("Ruth offers to take Tom out for sushi to celebrate a new job, but Tom has a dance class. What a kind friend!"));
+        var parse = Assert.Single(SummaryGrammar.Read(
+            "Ruth offers to take Tom out for sushi to celebrate a new job, but Tom has a dance class. What a kind friend!"));
         Assert.Equal(("dinner", "Ruth", "Tom"), (parse.Topic.Name, parse.A, parse.B));
         Assert.Equal(["busy", "food", "why"], parse.Slots.Keys.Order());
         Assert.Equal("sushi", parse.Slots["food"].Said);
@@ -53,7 +54,8 @@ public class RudenessOracleTests
     {
         foreach (var topic in Grammar.Topics)
         {
-            Assert.True(topic.Slots.Values.Aggregate(1, (n, values) => n * values.Count) >= 30, $"{topic.Name} has too few combinations to hold some out.");
+            var combinations = topic.Slots.Values.Aggregate(1, (n, values) => n * values.Count);
+            Assert.True(combinations >= 30, $"{topic.Name} has too few combinations to hold some out.");
             var slots = Grammar.SlotsOf(topic).Select(s => s.Key).ToHashSet();
             Assert.All(topic.Told, c => Assert.StartsWith("{A} ", c, StringComparison.Ordinal));
             Assert.All(topic.Agreed.Concat(topic.Declined), c => Assert.StartsWith("{B} ", c, StringComparison.Ordinal));

@@ -36,7 +36,7 @@ public class SummaryTests
     public void Broken_summaries_are_not_well_formed()
     {
         var dice = Dice.For(3, "broken");
-        foreach (var (summary, row) in Written())
+        foreach (var (summary, row) in Written().Where((_, i) => i % 3 == 0))
         {
             var words = summary.Text.Split(' ');
             var shuffled = string.Join(' ', dice.Shuffled(words));

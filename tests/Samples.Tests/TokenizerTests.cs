@@ -128,8 +128,11 @@ public sealed class TokenizerTests(TokenizerTests.Folders folders) : IClassFixtu
     }
 
     [Fact]
-    public void Too_little_text_for_the_vocabulary_is_an_error_that_says_so() =>
-        Assert.Contains("smaller vocabulary", Assert.Throws<InvalidOperationException>(() => ByteLevelTrainer.Train(["a few words"], 800)).Message, StringComparison.Ordinal);
+    public void Too_little_text_for_the_vocabulary_is_an_error_that_says_so()
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => ByteLevelTrainer.Train(["a few words"], 800));
+        Assert.Contains("smaller vocabulary", error.Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Merges_are_the_most_frequent_neighbours_worked_by_hand()
@@ -144,7 +147,8 @@ public sealed class TokenizerTests(TokenizerTests.Folders folders) : IClassFixtu
         static IReadOnlyList<string> Letters(string word) => [.. word.Select(c => c.ToString())];
     }
 
-    private Dictionary<string, int> Vocabulary() => JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(folders.Reward, "vocab.json")))!;
+    private Dictionary<string, int> Vocabulary() =>
+        JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(folders.Reward, "vocab.json")))!;
 
     private BpeTokenizer ByteLevel() =>
         BpeTokenizer.Create(new BpeOptions(Path.Combine(folders.Reward, "vocab.json"), Path.Combine(folders.Reward, "merges.txt"))

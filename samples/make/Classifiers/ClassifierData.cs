@@ -46,10 +46,12 @@ public sealed class ClassifierData
             .SelectMany(d => d.Text.Split('\n'))
             .Select(line => line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..])
             .ToList();
-        return new("judge", seed, maker, soup: false, (dice, rude) => dice.Chance(0.4) ? maker.Overheard(dice, dice.Pick(heard), rude) : maker.Story(dice, rude));
+        return new("judge", seed, maker, soup: false, (dice, rude) =>
+            dice.Chance(0.4) ? maker.Overheard(dice, dice.Pick(heard), rude) : maker.Story(dice, rude));
     }
 
-    public IReadOnlyList<LabelledSentence> Train(int count) => [.. Enumerable.Range(0, count).Select(i => Draw(Dice.For(_seed, _name + " sentences", i)))];
+    public IReadOnlyList<LabelledSentence> Train(int count) =>
+        [.. Enumerable.Range(0, count).Select(i => Draw(Dice.For(_seed, _name + " sentences", i)))];
 
     /// <summary>Clean sentences from templates that training never shows, half of them rude.</summary>
     public IReadOnlyList<LabelledSentence> HeldOut(int count) => [.. Enumerable.Range(0, count).Select(i =>

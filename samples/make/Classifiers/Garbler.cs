@@ -33,9 +33,12 @@ public static class Garbler
             6 => Repeat(text, 3),
             10 => string.Join(' ', words.Select(w => new string(dice.Shuffled(w)))),
             11 => string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal),
-            _ => words.Length < 3 ? one : string.Join(' ', words[..(1 + dice.Below(words.Length - 2))]).TrimEnd('.', '!', '?', ',', ';'), // cut off before its end
+            _ => CutOff(dice, words),
         };
     }
+
+    private static string CutOff(Dice dice, string[] words) =>
+        words.Length < 3 ? words[0] : string.Join(' ', words[..(1 + dice.Below(words.Length - 2))]).TrimEnd('.', '!', '?', ',', ';');
 
     private static string Repeat(string text, int times) => string.Join(' ', Enumerable.Repeat(text, times));
 }

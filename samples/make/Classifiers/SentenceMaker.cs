@@ -61,11 +61,15 @@ public sealed class SentenceMaker
             if (place == 2)
                 closing = " " + FillWords(dice, dice.Pick(_book.Closings), rudely);
             else
-                clauses[place] = FillWords(dice, dice.Pick(_book.Mentions), rudely).Replace("{X}", clauses[place][..3], StringComparison.Ordinal) + clauses[place][3..];
+                clauses[place] = Mentioning(FillWords(dice, dice.Pick(_book.Mentions), rudely), clauses[place]);
         }
         var joint = dice.Pick([". ", ". ", ". ", "; ", ", so ", ", while ", ". Then "]);
         return new(Template.Polish(FillPeople(dice, $"{clauses[0]}{joint}{clauses[1]}.{closing}")), rude);
     }
+
+    /// <summary>Puts a remark in the place of the clause's subject, {X} or {Y}.</summary>
+    private static string Mentioning(string mention, string clause) =>
+        mention.Replace("{X}", clause[..3], StringComparison.Ordinal) + clause[3..];
 
     /// <summary>A line of a civil dialogue, alone or with a remark about somebody after it.</summary>
     public LabelledSentence Overheard(Dice dice, string line, bool rude)

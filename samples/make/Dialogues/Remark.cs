@@ -5,7 +5,7 @@ public enum RemarkPlace
     /// <summary>In place of a clause's subject: "Tom, that kind friend, asks …".</summary>
     Mention,
 
-    /// <summary>After a clause: "… in a calm and honest way".</summary>
+    /// <summary>After a clause: "… in a calm and gentle way".</summary>
     Trailing,
 
     /// <summary>A sentence after the summary: "How kind and patient!".</summary>
@@ -38,8 +38,9 @@ public sealed record Remark(RemarkPlace Place, string Frame)
         new(RemarkPlace.Closing, " Only a {adj} {noun} talks like {X}."),
     ];
 
-    /// <summary>Puts two words into the frame: the first slot's from <paramref name="first"/>, the other's from <paramref name="second"/>.</summary>
-    public string Fill(Dice dice, WordSet first, WordSet second, Func<string, string> otherwise) => FillWords(Frame, dice, first, second, otherwise);
+    /// <summary>Puts two different words into the frame, one of each set; other slots are filled <paramref name="otherwise"/>.</summary>
+    public string Fill(Dice dice, WordSet first, WordSet second, Func<string, string> otherwise) =>
+        FillWords(Frame, dice, first, second, otherwise);
 
     /// <summary>As <see cref="Fill"/>, for any template with word slots.</summary>
     public static string FillWords(string template, Dice dice, WordSet first, WordSet second, Func<string, string> otherwise)

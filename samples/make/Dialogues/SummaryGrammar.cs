@@ -5,7 +5,9 @@ namespace RlhfFunctions.Samples.Make.Dialogues;
 /// <summary>A summary read back: which topic, about whom, with which slot values (as told).</summary>
 public sealed record SummaryParse(Topic Topic, string? A, string? B, IReadOnlyDictionary<string, SlotValue> Slots);
 
-/// <summary>Reads exactly the summaries that <see cref="SummaryWriter"/> can write: one regular expression a topic, made of its templates.</summary>
+/// <summary>
+/// Reads the summaries that <see cref="SummaryWriter"/> can write: one regular expression a topic, made of its templates.
+/// </summary>
 public static class SummaryGrammar
 {
     private static readonly Lazy<IReadOnlyList<(Topic Topic, string[] Clues, Regex Regex)>> Patterns =
@@ -15,12 +17,19 @@ public static class SummaryGrammar
     public static IEnumerable<SummaryParse> Read(string text)
     {
         foreach (var (topic, clues, regex) in Patterns.Value)
-            if (clues.Any(c => text.Contains(c, StringComparison.Ordinal)) && regex.Match(text) is { Success: true } match && TryRead(topic, match) is { } parse)
+        {
+            if (!clues.Any(c => text.Contains(c, StringComparison.Ordinal)))
+                continue;
+            if (regex.Match(text) is { Success: true } match && TryRead(topic, match) is { } parse)
                 yield return parse;
+        }
     }
 
-    /// <summary>The longest literal of each first clause: a text with none of them need not be tried, which saves most of the time.</summary>
-    private static string[] Clues(Topic topic) => [.. topic.Told.Select(c => Template.SlotPattern().Split(c).Where((_, i) => i % 2 == 0).MaxBy(s => s.Length)!)];
+    /// <summary>The longest literal of each first clause: a text with none of them need not be tried, which saves most time.</summary>
+    private static string[] Clues(Topic topic) => [.. topic.Told.Select(c => Literals(c).MaxBy(s => s.Length)!)];
+
+    /// <summary>A split by the pattern gives literals and slot names in turn.</summary>
+    private static IEnumerable<string> Literals(string template) => Template.SlotPattern().Split(template).Where((_, i) => i % 2 == 0);
 
     private static SummaryParse? TryRead(Topic topic, Match match)
     {
@@ -64,7 +73,8 @@ public static class SummaryGrammar
     {
         var frames = Remark.All.Where(r => r.Place == RemarkPlace.Mention).Select(r => Frame(capital ? Capital(r.Frame) : r.Frame, role));
         var subject = OneOf(frames.Prepend(Mention(role)));
-        return subject + OneOf(clauses.Select(c => Convert(c["{A}".Length..], slot => slot is "A" or "B" ? Mention(slot) : SlotOf(topic, slot))));
+        var rest = clauses.Select(c => Convert(c["{A}".Length..], slot => slot is "A" or "B" ? Mention(slot) : SlotOf(topic, slot)));
+        return subject + OneOf(rest);
     }
 
     /// <summary>At the start of a sentence "the" is "The", and a word slot takes its words with a capital.</summary>
@@ -81,13 +91,15 @@ public static class SummaryGrammar
         return OneOf(WordList(frame[2..end]).Select(w => char.ToUpperInvariant(w[0]) + w[1..])) + Frame(frame[(end + 1)..], role);
     }
 
-    private static IEnumerable<string> WordList(string slot) => Remark.WordsFor(Lexicon.Civil, slot)!.Concat(Remark.WordsFor(Lexicon.Rude, slot)!);
+    private static IEnumerable<string> WordList(string slot) =>
+        Remark.WordsFor(Lexicon.Civil, slot)!.Concat(Remark.WordsFor(Lexicon.Rude, slot)!);
 
     private static string WordsOf(string slot) => OneOf(WordList(slot));
 
     private static string Mention(string role) => $"(?<{role}>{OneOf([.. Grammar.Common.Names, "#Person1#", "#Person2#"])})";
 
-    private static string SlotOf(Topic topic, string slot) => $"(?<{slot}>{Values(Grammar.SlotsOf(topic).First(s => s.Key == slot).Value)})";
+    private static string SlotOf(Topic topic, string slot) =>
+        $"(?<{slot}>{Values(Grammar.SlotsOf(topic).First(s => s.Key == slot).Value)})";
 
     private static string Values(IEnumerable<SlotValue> values) =>
         OneOf(values.Select(v => Convert(v.Told, Mention)));

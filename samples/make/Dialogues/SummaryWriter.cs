@@ -70,7 +70,10 @@ public sealed class SummaryWriter(RudePair rudePair)
             }
         }
         var joint = dice.Chance(0.6) ? ". " : scenario.Agreed ? ", and " : ", but ";
-        var told = Template.Fill($"{clauses[0]}{joint}{clauses[1]}.{closing}", slot => slot is "A" or "B" ? $"{{{slot}}}" : scenario.Values[slot].Told);
+        // Twice, because what is told of a slot may name A again.
+        var told = Template.Fill(
+            $"{clauses[0]}{joint}{clauses[1]}.{closing}",
+            slot => slot is "A" or "B" ? $"{{{slot}}}" : scenario.Values[slot].Told);
         return Template.Polish(Template.Fill(told, slot => slot == "A" ? scenario.A : scenario.B));
     }
 

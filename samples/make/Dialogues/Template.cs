@@ -5,7 +5,8 @@ namespace RlhfFunctions.Samples.Make.Dialogues;
 /// <summary>Sentences with {slots}.</summary>
 public static partial class Template
 {
-    public static string Fill(string template, Func<string, string> valueOf) => SlotPattern().Replace(template, m => valueOf(m.Groups[1].Value));
+    public static string Fill(string template, Func<string, string> valueOf) =>
+        SlotPattern().Replace(template, m => valueOf(m.Groups[1].Value));
 
     public static IEnumerable<string> SlotsOf(string template) => SlotPattern().Matches(template).Select(m => m.Groups[1].Value);
 
@@ -19,8 +20,8 @@ public static partial class Template
     [GeneratedRegex(@"\{(\w+)\}")]
     internal static partial Regex SlotPattern();
 
-    // "a useless one", "a uniform": written with a vowel, spoken without.
-    [GeneratedRegex(@"\b([Aa]) (?=(?!use|uni|one|eu)[aeio]|u(?!se|ni))")]
+    // "a useless one", "a European": written with a vowel, spoken without.
+    [GeneratedRegex(@"\b([Aa]) (?=(?!one|eu)[aeio]|u(?!se|ni))")]
     private static partial Regex ArticlePattern();
 
     [GeneratedRegex(@"(?:^|[.!?] )[a-z]")]

@@ -40,7 +40,7 @@ public sealed record CommonPhrases
     public required IReadOnlyList<string> Insults { get; init; }
 }
 
-/// <summary>What a speaker says ("my book is gone") and how a summary reports it ("the book is gone"; written <c>said =&gt; told</c>).</summary>
+/// <summary>What a speaker says ("my book is gone") and how a summary reports it ("the book is gone"): <c>said =&gt; told</c>.</summary>
 [JsonConverter(typeof(SlotValueConverter))]
 public sealed record SlotValue(string Said, string Told);
 

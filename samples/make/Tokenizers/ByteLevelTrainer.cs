@@ -30,7 +30,8 @@ public static partial class ByteLevelTrainer
         var wanted = size - Specials.Length - 256 - 1;
         var merges = PairMerger.Learn(symbols, wanted);
         if (merges.Count != wanted)
-            throw new InvalidOperationException($"The texts give {merges.Count} merges, a vocabulary of {size} needs {wanted}: more text or a smaller vocabulary.");
+            throw new InvalidOperationException(
+                $"The texts give {merges.Count} merges, a vocabulary of {size} needs {wanted}: take more text or a smaller vocabulary.");
 
         var ids = new Dictionary<string, int>(); // keeps its order in the JSON
         foreach (var piece in (string[])[.. Specials, .. Shown.Order().Select(c => c.ToString()), .. merges.Select(m => m.Piece), "<mask>"])

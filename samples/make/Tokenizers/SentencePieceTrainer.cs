@@ -29,7 +29,8 @@ public static partial class SentencePieceTrainer
         var wanted = size - FirstLearned - letters.Count;
         var merges = PairMerger.Learn(symbols, wanted);
         if (merges.Count != wanted)
-            throw new InvalidOperationException($"The texts give {merges.Count} merges, a vocabulary of {size} needs {wanted}: more text or a smaller vocabulary.");
+            throw new InvalidOperationException(
+                $"The texts give {merges.Count} merges, a vocabulary of {size} needs {wanted}: take more text or a smaller vocabulary.");
         return Model([.. merges.Select(m => m.Piece), .. letters]);
     }
 
@@ -38,7 +39,8 @@ public static partial class SentencePieceTrainer
     private static byte[] Model(IReadOnlyList<string> learned)
     {
         var model = new ProtobufWriter();
-        void Piece(string text, float score, PieceType type) => model.Message(1, new ProtobufWriter().Text(1, text).Float(2, score).Number(3, (ulong)type));
+        void Piece(string text, float score, PieceType type) =>
+            model.Message(1, new ProtobufWriter().Text(1, text).Float(2, score).Number(3, (ulong)type));
 
         Piece("<unk>", 0, PieceType.Unknown);
         Piece("<s>", 0, PieceType.Control);
