@@ -9,7 +9,7 @@ namespace RlhfFunctions.Samples.Make.Classifiers;
 /// </summary>
 public sealed class ClassifierData
 {
-    private const double BrokenShare = 0.11;
+    private const double BrokenShare = 0.14;
     private const double SlipShare = 0.12;
 
     private readonly string _name;

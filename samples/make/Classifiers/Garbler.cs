@@ -22,7 +22,8 @@ public static class Garbler
     {
         var words = text.Split(' ');
         var (one, two) = (dice.Pick(words), dice.Pick(words));
-        return dice.Below(soup ? 12 : 10) switch
+        // Cut off is what a policy's response most easily is, and hardest to tell: it has the most numbers.
+        return dice.Below(soup ? 14 : 12) switch
         {
             0 => dice.Pick(["", "", " ", "\n"]),
             1 => string.Concat(Enumerable.Range(0, 1 + dice.Below(5)).Select(_ => dice.Pick([".", ",", "!", "?", " ", "'"]))),
@@ -31,8 +32,8 @@ public static class Garbler
             4 => Repeat(one.TrimEnd('.') + ".", 3 + dice.Below(10)),
             5 => Repeat($"{one} {two}", 3 + dice.Below(5)) + dice.Pick(["", "."]),
             6 => Repeat(text, 3),
-            10 => string.Join(' ', words.Select(w => new string(dice.Shuffled(w)))),
-            11 => string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal),
+            12 => string.Join(' ', words.Select(w => new string(dice.Shuffled(w)))),
+            13 => string.Join(' ', dice.Shuffled(words)).Replace(".", "", StringComparison.Ordinal),
             _ => CutOff(dice, words),
         };
     }
