@@ -3,15 +3,16 @@ namespace RlhfFunctions.Ml.Tests;
 /// <summary>A folder of its own for a test, gone afterwards.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rlhf-test-");
+    public string Root { get; } = Directory.CreateTempSubdirectory("rlhf-test-").FullName;
 
-    public string Path => _folder.FullName;
+    public string Path(string file) => System.IO.Path.Combine(Root, file);
 
+    /// <returns>The folder that now holds the file.</returns>
     public string Write(string name, string text)
     {
-        File.WriteAllText(System.IO.Path.Combine(Path, name), text);
-        return Path;
+        File.WriteAllText(Path(name), text);
+        return Root;
     }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => Directory.Delete(Root, recursive: true);
 }

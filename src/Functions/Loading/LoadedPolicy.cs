@@ -33,6 +33,7 @@ public sealed class LoadedPolicy : IDisposable
     public void Dispose()
     {
         Policy.ValueHead.Dispose();
+        Policy.Adapter.Dispose();
         Policy.Model.Dispose();
     }
 }

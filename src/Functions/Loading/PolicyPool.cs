@@ -13,7 +13,7 @@ public sealed class PolicyPool(ModelFolders models) : IDisposable
     private readonly Stack<LoadedPolicy> _idle = new();
     private string _key = "";
 
-    /// <summary>Runs some work on a loaded policy whose adapter holds the given checkpoint.</summary>
+    /// <summary>Runs some work on a loaded policy. Its adapter holds what the last work left: restore a checkpoint first.</summary>
     /// <param name="modelPath">The base model, models/{name}.</param>
     /// <param name="request">Says precision, device and adapter.</param>
     /// <param name="work">Works synchronously: tensors belong to its thread.</param>

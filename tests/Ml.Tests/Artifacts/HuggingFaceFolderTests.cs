@@ -20,7 +20,7 @@ public sealed class HuggingFaceFolderTests
         using var folder = new TemporaryFolder();
         using var model = TinyLlama.Build();
         Write(folder, model.state_dict());
-        using var loaded = LlamaForCausalLm.Load(folder.Path);
+        using var loaded = LlamaForCausalLm.Load(folder.Root);
         var ids = tensor(new long[,] { { 1, 5, 9 } });
         // The file's configuration asks for transformers' default epsilon, as TinyLlama does.
         AssertTensor.Identical(model.Logits(model.Hidden(ids)), loaded.Logits(loaded.Hidden(ids)));
@@ -38,7 +38,7 @@ public sealed class HuggingFaceFolderTests
         weights["model.layers.0.mlp.up_proj.weight"] = zeros(40, 23);
         weights["model.layers.2.mlp.up_proj.weight"] = zeros(40, 24);
         Write(folder, weights);
-        var message = Assert.Throws<InvalidDataException>(() => LlamaForCausalLm.Load(folder.Path)).Message;
+        var message = Assert.Throws<InvalidDataException>(() => LlamaForCausalLm.Load(folder.Root)).Message;
         Assert.Contains("'model.norm.weight' [24] is missing", message, StringComparison.Ordinal);
         Assert.Contains("'model.layers.0.mlp.up_proj.weight' is [40, 23], expected [40, 24]", message, StringComparison.Ordinal);
         Assert.Contains("'model.layers.2.mlp.up_proj.weight' is no weight", message, StringComparison.Ordinal);
@@ -49,7 +49,7 @@ public sealed class HuggingFaceFolderTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("pytorch_model.bin", "PK");
-        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path));
+        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Root));
         Assert.Contains("runs code", error.Message, StringComparison.Ordinal);
     }
 
@@ -58,13 +58,13 @@ public sealed class HuggingFaceFolderTests
     {
         using var folder = new TemporaryFolder();
         folder.Write("model.safetensors.index.json", """{"weight_map":{"x":"../../elsewhere.safetensors"}}""");
-        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Path));
+        var error = Assert.Throws<InvalidDataException>(() => HuggingFaceFolder.Open(folder.Root));
         Assert.Contains("not in the folder", error.Message, StringComparison.Ordinal);
     }
 
     private static void Write(TemporaryFolder folder, IReadOnlyDictionary<string, Tensor> weights)
     {
         folder.Write("config.json", Config);
-        File.WriteAllBytes(Path.Combine(folder.Path, "model.safetensors"), SafetensorsFile.Write(weights));
+        File.WriteAllBytes(Path.Combine(folder.Root, "model.safetensors"), SafetensorsFile.Write(weights));
     }
 }

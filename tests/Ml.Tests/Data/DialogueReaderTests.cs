@@ -65,7 +65,7 @@ public class DialogueReaderTests
         var samples = DialogueReader.ReadFolder(RepositoryRoot.Path("samples/dialogues"));
         Assert.All([samples.Train, samples.Validation, samples.Test], Assert.NotEmpty);
 
-        using var folder = new Text.TemporaryFolder();
+        using var folder = new TemporaryFolder();
         File.WriteAllText(folder.Path("dialogsum.train.jsonl"), "{\"dialogue\": \"a\"}");
         File.WriteAllText(folder.Path("test.csv"), "dialogue\nb");
         var failure = Assert.Throws<InvalidDataException>(() => DialogueReader.ReadFolder(folder.Root));

@@ -20,11 +20,11 @@ public sealed class PeftAdapterFolderTests
     public void What_would_compute_something_else_is_refused_by_name(string key, string value)
     {
         using var folder = Written();
-        var path = Path.Combine(folder.Path, PeftAdapterFolder.ConfigFileName);
+        var path = Path.Combine(folder.Root, PeftAdapterFolder.ConfigFileName);
         var config = JsonNode.Parse(File.ReadAllText(path))!;
         config[key] = JsonNode.Parse(value);
         File.WriteAllText(path, config.ToJsonString());
-        var error = Assert.Throws<InvalidDataException>(() => PeftAdapterFolder.Open(folder.Path));
+        var error = Assert.Throws<InvalidDataException>(() => PeftAdapterFolder.Open(folder.Root));
         Assert.Contains(key, error.Message, StringComparison.Ordinal);
     }
 
@@ -32,9 +32,9 @@ public sealed class PeftAdapterFolderTests
     public void Missing_weights_are_named_and_leave_the_model_without_an_adapter()
     {
         using var folder = Written();
-        File.Delete(Path.Combine(folder.Path, PeftAdapterFolder.WeightsFileName));
+        File.Delete(Path.Combine(folder.Root, PeftAdapterFolder.WeightsFileName));
         using var model = TinyLlama.Build();
-        var read = PeftAdapterFolder.Open(folder.Path);
+        var read = PeftAdapterFolder.Open(folder.Root);
         var error = Assert.Throws<InvalidDataException>(() => read.Attach(model));
         Assert.Contains(PeftAdapterFolder.WeightsFileName, error.Message, StringComparison.Ordinal);
         Assert.All(model.Projections(), p => Assert.Null(p.Layer.Adapter));
@@ -45,7 +45,7 @@ public sealed class PeftAdapterFolderTests
         var folder = new TemporaryFolder();
         using var model = TinyLlama.Build();
         using var adapter = LoraAdapter.Attach(model, new LoraSettings { Rank = 2 }, seed: 1);
-        PeftAdapterFolder.Write(folder.Path, adapter, "a/base");
+        PeftAdapterFolder.Write(folder.Root, adapter, "a/base");
         return folder;
     }
 }

@@ -2,7 +2,7 @@ using RlhfFunctions.Ml.Text;
 
 namespace RlhfFunctions.Ml.Tests.Text;
 
-/// <summary>Tokenizers of the shared folder, and throw-away folders to try the readers on.</summary>
+/// <summary>Tokenizers of the shared folder.</summary>
 internal static class TokenizerFolders
 {
     /// <summary>Llama 2's vocabulary with the three tokens that TinyLlama-1.1B-Chat-v0.3 adds.</summary>
@@ -18,14 +18,4 @@ internal static class TokenizerFolders
     }
 
     public static RobertaText RobertaBase() => RobertaText.FromFolder(SharedFolder.Path("data/roberta"));
-}
-
-/// <summary>A folder that vanishes with the test.</summary>
-internal sealed class TemporaryFolder : IDisposable
-{
-    public string Root { get; } = Directory.CreateTempSubdirectory("rlhf-").FullName;
-
-    public string Path(string file) => System.IO.Path.Combine(Root, file);
-
-    public void Dispose() => Directory.Delete(Root, recursive: true);
 }
