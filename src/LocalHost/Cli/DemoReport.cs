@@ -16,7 +16,7 @@ internal static class DemoReport
         console.WriteLine();
         console.Write(Figures(report));
         console.WriteLine();
-        console.Write(Responses(report));
+        console.Write(Responses(report, console.Profile.Width));
         console.WriteLine();
 
         var stages = report.SecondsByStage;
@@ -38,10 +38,11 @@ internal static class DemoReport
         return table;
     }
 
-    private static Table Responses(EvaluationReport report)
+    private static Table Responses(EvaluationReport report, int terminalWidth)
     {
-        var table = new Table().Title("Where hate fell most").Border(TableBorder.Rounded).ShowRowSeparators().Expand();
-        table.AddColumns(new TableColumn("before").Width(1), new TableColumn("after").Width(1)); // equal shares of the terminal
+        var table = new Table().Title("Where hate fell most").Border(TableBorder.Rounded).ShowRowSeparators();
+        int width = Math.Clamp((terminalWidth - 7) / 2, 10, 60); // two columns, three lines and their padding
+        table.AddColumns(new TableColumn("before").Width(width), new TableColumn("after").Width(width));
         foreach (var sample in Comparison.MostImproved(report).Take(3))
             table.AddRow(Response(sample.Before, sample.HateBefore), Response(sample.After, sample.HateAfter));
         return table;
@@ -67,6 +68,6 @@ internal static class DemoReport
         lines.WriteLine($"  The adapter, in PEFT format:\n    {Path.Combine(run.Folder, "adapter")}");
         lines.WriteLine($"  Ask it something. Host the functions, and in another terminal:\n    {host.StartCommand}");
         lines.WriteLine($"    curl {address}api/generate --data '{{\"runId\":\"{run.Report.RunId}\",\"dialogues\":[\"{TryIt}\"]}}'");
-        lines.WriteLine("  Your own models, dialogues and settings: README.md, \"A run of your own\".");
+        lines.WriteLine("  How it works and where everything is: README.md, \"How a run goes\".");
     }
 }
