@@ -16,10 +16,11 @@ return new RootCommand("Makes the samples that ship with RlhfFunctions, from not
 {
     Command("dialogues", "Writes train.csv, validation.csv and test.csv in DialogSum's layout.", Steps.Dialogues),
     Command("tokenizers", "Trains the tokenizers of the three models.", Steps.Tokenizers),
-    Command("all", "Everything above.", (data, folder) =>
+    Command("models", "Trains the three models and their tokenizers.", Steps.Models),
+    Command("all", "Dialogues and models.", (data, folder) =>
     {
         Steps.Dialogues(data, folder);
-        Steps.Tokenizers(data, folder);
+        Steps.Models(data, folder);
     }),
 }.Parse(args).Invoke();
 

@@ -1,5 +1,7 @@
+using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Samples.Make.Dialogues;
 using RlhfFunctions.Samples.Make.Tokenizers;
+using RlhfFunctions.Samples.Make.Training;
 
 namespace RlhfFunctions.Samples.Make;
 
@@ -27,12 +29,29 @@ internal static class Steps
         SampleTokenizers.WriteLlama(llama, data.Corpus);
         Console.WriteLine(
             $"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
-        foreach (var (name, sentences) in new[] { ("reward", data.RewardSentences), ("judge", data.JudgeSentences) })
+        foreach (var (name, sentences) in data.Classifiers)
         {
             var folder = output.CreateSubdirectory("models/" + name).FullName;
             SampleTokenizers.WriteClassifier(folder, sentences);
             Console.WriteLine(
                 $"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
+        }
+    }
+
+    /// <summary>Trains the three models; their tokenizers are made on the way.</summary>
+    public static void Models(SampleData data, DirectoryInfo output)
+    {
+        Tokenizers(data, output);
+        var llama = output.CreateSubdirectory("models/llama").FullName;
+        using (var model = LlamaTrainer.Train(
+            data.Corpus, LlamaText.FromFolder(llama), data.Sizes.PretrainingSteps, data.Seed, Console.Out))
+            ModelFolder.Write(llama, model);
+        foreach (var (name, sentences) in data.Classifiers)
+        {
+            var folder = output.CreateSubdirectory("models/" + name).FullName;
+            using var model = RobertaTrainer.Train(
+                name, sentences, RobertaText.FromFolder(folder), data.Sizes.ClassifierEpochs, data.Seed, Console.Out);
+            ModelFolder.Write(folder, model);
         }
     }
 }
