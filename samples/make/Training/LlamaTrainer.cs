@@ -10,7 +10,7 @@ namespace RlhfFunctions.Samples.Make.Training;
 /// <summary>Pre-trains the small Llama to summarise, from random weights.</summary>
 internal static class LlamaTrainer
 {
-    private const int BatchSize = 16;
+    public const int BatchSize = 16;
     private const double LearningRate = 3e-3;
     private const double WeightDecay = 0.05;
     private const double SquareDecay = 0.95;
@@ -18,6 +18,10 @@ internal static class LlamaTrainer
 
     // Batches of like lengths waste little on pads; they are sorted within so many at a time.
     private const int BatchesSortedTogether = 8;
+
+    /// <summary>How it is trained, for its card.</summary>
+    public static string Settings =>
+        $"AdamW with learning rate {LearningRate}, {Warmup} steps of warm-up, cosine decay, β₂ {SquareDecay}, weight decay {WeightDecay}";
 
     public static LlamaConfig Config { get; } = new()
     {

@@ -10,7 +10,7 @@ namespace RlhfFunctions.Samples.Make.Training;
 /// <summary>Trains a small RoBERTa to tell hate from nothate, from random weights.</summary>
 internal static class RobertaTrainer
 {
-    private const int BatchSize = 32;
+    public const int BatchSize = 32;
     private const double LearningRate = 1e-3;
     private const double WeightDecay = 0.01;
     private const double SquareDecay = 0.999;
@@ -21,6 +21,11 @@ internal static class RobertaTrainer
 
     // Share of tokens hidden behind <mask>, so that no single one carries a verdict.
     private const double HiddenShare = 0.08;
+
+    /// <summary>How it is trained, for its card.</summary>
+    public static string Settings =>
+        $"AdamW with learning rate {LearningRate}, {Warmup} steps of warm-up, cosine decay, weight decay {WeightDecay}, "
+        + $"label smoothing {LabelSmoothing}, {HiddenShare:P0} of the tokens masked";
 
     public static RobertaConfig Config { get; } = new()
     {
