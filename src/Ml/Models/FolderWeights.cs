@@ -17,14 +17,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
 
-    public override ScalarType ComputeType { get; } = precision switch
-    {
-        ModelPrecision.BFloat16 => ScalarType.BFloat16,
-        ModelPrecision.Float16 => ScalarType.Float16,
-        // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
-        ModelPrecision.Nf4 when device.type != DeviceType.CPU => ScalarType.Float16,
-        _ => ScalarType.Float32,
-    };
+    public override ScalarType ComputeType { get; } = ComputeTypeOf(precision, device.type);
 
     public override Device Device => device;
 
@@ -68,6 +61,16 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
             $"{folder.FolderPath}: the weights do not match config.json: {string.Join("; ", _problems.Take(shown))}{rest}. "
             + "Check that both come from the same model.");
     }
+
+    /// <summary>How weights that are not in 4 bits are held, and hidden states computed.</summary>
+    public static ScalarType ComputeTypeOf(ModelPrecision precision, DeviceType device) => precision switch
+    {
+        ModelPrecision.BFloat16 => ScalarType.BFloat16,
+        ModelPrecision.Float16 => ScalarType.Float16,
+        // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
+        ModelPrecision.Nf4 when device != DeviceType.CPU => ScalarType.Float16,
+        _ => ScalarType.Float32,
+    };
 
     private Parameter Take(string name, params long[] shape) => Keep(Take(name, ComputeType, device, shape), trainable: false);
 
