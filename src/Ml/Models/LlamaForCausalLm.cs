@@ -26,7 +26,7 @@ public sealed class LlamaForCausalLm : nn.Module
     {
     }
 
-    private LlamaForCausalLm(LlamaConfig config, WeightSource weights)
+    internal LlamaForCausalLm(LlamaConfig config, WeightSource weights)
         : base(nameof(LlamaForCausalLm))
     {
         config.Validate(nameof(LlamaConfig));
