@@ -8,4 +8,5 @@ public static class RunFiles
     public const string Metrics = "metrics.jsonl";
     public const string Evaluation = "evaluation.json";
     public const string Samples = "samples.jsonl";
+    public const string Report = "report.html";
 }
