@@ -1,4 +1,5 @@
 using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Samples.Make.Classifiers;
 using RlhfFunctions.Samples.Make.Dialogues;
 using static TorchSharp.torch;
@@ -67,8 +68,12 @@ internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Ve
         HateProbabilities(oneFolder, texts).Zip(HateProbabilities(otherFolder, texts), (one, other) => one > 0.5 == other > 0.5)
             .Count(same => same) / (double)texts.Count;
 
-    private static float[] HateProbabilities(string folder, IReadOnlyList<string> texts) =>
-        [.. ClassifierReward.Load(folder, "nothate", "hate", CPU).Score(texts, CancellationToken.None).Select(score => score.HateProbability)];
+    private static float[] HateProbabilities(string folder, IReadOnlyList<string> texts)
+    {
+        var classifier = new ClassifierReward(TextClassifier.Load(folder, CPU), "nothate", "hate");
+        var scores = classifier.Score([.. texts.Select(text => new PromptedResponse("", text))], CancellationToken.None);
+        return [.. scores.Select(score => score.HateProbability!.Value)];
+    }
 
     private static double Share(float[] probabilities, Func<float, bool> holds) => probabilities.Count(holds) / (double)probabilities.Length;
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using RlhfFunctions.Samples.Make.Training;
 
 namespace RlhfFunctions.Samples.Make.Quality;
