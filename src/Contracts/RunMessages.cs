@@ -4,7 +4,11 @@ namespace RlhfFunctions.Contracts;
 public sealed record PreparedRun(string Base, string Reward, string Judge, string Dataset);
 
 /// <summary>The <see cref="Source"/> of each model of a run.</summary>
-public sealed record ModelSources(string Base, string Reward, string Judge);
+/// <param name="Base">The base model.</param>
+/// <param name="Reward">The reward.</param>
+/// <param name="Judge">The judge.</param>
+/// <param name="BasePrecision">How the base will be held in memory; reward and judge are taken as they are.</param>
+public sealed record ModelSources(string Base, string Reward, string Judge, ModelPrecision BasePrecision = ModelPrecision.Float32);
 
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
@@ -64,7 +68,8 @@ public sealed record RunProgress
 
 /// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
 /// <param name="Source">The model's <see cref="Contracts.Source"/>.</param>
-public sealed record PrepareModelInput(string Source);
+/// <param name="Precision">How it will be held in memory; for NF4 it is quantised once, and the 4-bit form is what counts.</param>
+public sealed record PrepareModelInput(string Source, ModelPrecision Precision = ModelPrecision.Float32);
 
 /// <summary>Input of PrepareDataset.</summary>
 /// <param name="RunId">The run whose request names the data.</param>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
 using Spectre.Console;
 
@@ -28,7 +29,13 @@ start.SetAction(async (arguments, cancellation) =>
     await host.WaitForShutdownAsync(cancellation);
 });
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start };
+var model = new Argument<string>("model") { Description = "A model's folder, or hf:owner/name with or without @revision." };
+var precision = new Option<ModelPrecision>("--precision") { Description = "nf4: quantise it, and name the 4-bit form.", HelpName = "nf4" };
+var import = new Command("import", "Bring a model into Blob storage, as a run does with the models it names.") { model, precision };
+import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
+    arguments.GetValue(model)!, arguments.GetValue(precision), HostOptions(arguments), AnsiConsole.Console, cancellation));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, import };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;

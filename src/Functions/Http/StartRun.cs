@@ -51,7 +51,7 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             var state = new RlhfRunState
             {
                 RunId = request.RunId,
-                Sources = new ModelSources(request.Model.Source, request.Reward.Source, request.Evaluation.Judge),
+                Sources = new ModelSources(request.Model.Source, request.Reward.Source, request.Evaluation.Judge, request.Model.Precision),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
             };

@@ -25,8 +25,10 @@ public static class RlhfRun
     {
         var progress = new RunProgress { Phase = RunPhase.Preparing, Step = 0, Steps = state.Steps };
         context.SetCustomStatus(progress);
-        string[] models = await Task.WhenAll(new[] { state.Sources.Base, state.Sources.Reward, state.Sources.Judge }.Select(
-            source => context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(source), ActivityRetries.Default)));
+        var sources = state.Sources;
+        var inputs = new[] { new PrepareModelInput(sources.Base, sources.BasePrecision), new PrepareModelInput(sources.Reward), new PrepareModelInput(sources.Judge) };
+        string[] models = await Task.WhenAll(inputs.Select(
+            input => context.CallActivityAsync<string>(FunctionNames.PrepareModel, input, ActivityRetries.Default)));
         var adapter = context.CallActivityAsync<string>(
             FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, models[0]), ActivityRetries.Default);
         string dataset = await context.CallActivityAsync<string>(
