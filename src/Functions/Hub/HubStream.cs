@@ -82,7 +82,7 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
     {
         if (disposing)
         {
-            Close();
+            Disconnect();
             _hash?.Dispose();
         }
 
@@ -112,7 +112,7 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
         }
         catch (HubFaultException)
         {
-            Close();
+            Disconnect();
             throw;
         }
     }
@@ -173,7 +173,7 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
         _isVerified = true;
     }
 
-    private void Close()
+    private void Disconnect()
     {
         _body?.Dispose();
         _answer?.Dispose();
