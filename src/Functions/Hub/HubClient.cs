@@ -9,6 +9,8 @@ namespace RlhfFunctions.Hub;
 /// <summary>The Hugging Face hub, or a server with its interface: what a repository holds, and the files themselves.</summary>
 public sealed partial class HubClient(HubConnection hub)
 {
+    private static readonly TimeSpan Glance = TimeSpan.FromSeconds(10);
+
     /// <summary>Looks up the commit that a revision stands for now, and the files of that commit.</summary>
     /// <exception cref="InvalidInputException">There is no such repository or revision, or it may not be read.</exception>
     /// <exception cref="HubFaultException">The hub does not answer in spite of all retries.</exception>
@@ -17,14 +19,16 @@ public sealed partial class HubClient(HubConnection hub)
         return hub.PatientlyAsync(() => ResolveOnceAsync(source, cancellation), cancellation);
     }
 
-    /// <summary>As <see cref="ResolveAsync"/>, in one attempt; null: the hub does not answer now, but may later.</summary>
+    /// <summary>As <see cref="ResolveAsync"/>, in one short attempt; null: the hub does not answer now, but may later.</summary>
     public async Task<HubRepository?> TryResolveAsync(HubSource source, CancellationToken cancellation)
     {
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        soon.CancelAfter(Glance);
         try
         {
-            return await ResolveOnceAsync(source, cancellation);
+            return await ResolveOnceAsync(source, soon.Token);
         }
-        catch (HubFaultException)
+        catch (Exception e) when (e is HubFaultException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return null;
         }
