@@ -46,7 +46,13 @@ describe.SetAction(arguments => DescribeCommand.Run(
     new LoraSettings { Rank = arguments.GetValue(rank), TargetModules = arguments.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries) },
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe };
+var source = new Argument<string>("model") { Description = "A model's folder, or hf:owner/name with or without @revision." };
+var precision = new Option<ModelPrecision>("--precision") { Description = "nf4: quantise it, and name the 4-bit form.", HelpName = "nf4" };
+var import = new Command("import", "Bring a model into Blob storage, as a run does with the models it names.") { source, precision };
+import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
+    arguments.GetValue(source)!, arguments.GetValue(precision), HostOptions(arguments), AnsiConsole.Console, cancellation));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe, import };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;

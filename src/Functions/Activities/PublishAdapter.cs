@@ -43,7 +43,7 @@ public sealed class PublishAdapter(
                 && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean);
         var files = new Dictionary<string, byte[]>
         {
-            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
+            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),

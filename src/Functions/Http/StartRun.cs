@@ -52,7 +52,10 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             {
                 RunId = request.RunId,
                 Sources = new ModelSources(
-                    request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge),
+                    request.Model.Source,
+                    [.. request.Reward.Classifiers.Select(term => term.Source)],
+                    request.Evaluation.Judge,
+                    request.Model.Precision),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
             };

@@ -1,10 +1,14 @@
 namespace RlhfFunctions.LocalHost.Cli;
 
-/// <summary>What both commands need to host the functions.</summary>
+/// <summary>What all commands need to host the functions.</summary>
 /// <param name="Port">Where HTTP is served.</param>
 /// <param name="AzuritePort">Where Azurite serves blobs.</param>
 /// <param name="DataFolder">Where Azurite and downloads keep their files.</param>
-internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder);
+internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder)
+{
+    /// <summary>Where models taken from Blob storage are kept.</summary>
+    public string ModelsFolder => Path.Combine(DataFolder, "models");
+}
 
 /// <summary>What the demo command was asked for.</summary>
 /// <param name="Host">How to host the functions.</param>
