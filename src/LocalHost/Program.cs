@@ -46,7 +46,18 @@ describe.SetAction(arguments => DescribeCommand.Run(
     new LoraSettings { Rank = arguments.GetValue(rank), TargetModules = arguments.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries) },
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe };
+var originalModel = new Option<string?>("--model") { Description = "TinyLlama-1.1B-Chat-v0.3, a folder with its tokenizer.", HelpName = "DIR" };
+var originalReward = new Option<string?>("--reward") { Description = "roberta-hate-speech-dynabench-r4-target, a folder.", HelpName = "DIR" };
+var originalDialogues = new Option<string?>("--dialogsum") { Description = "DialogSum: train.csv, validation.csv and test.csv.", HelpName = "DIR" };
+var verify = new Command("verify", "Compare the original models and dialogues, where you have them, with the numbers the original notebook printed.")
+{
+    originalModel, originalReward, originalDialogues,
+};
+verify.SetAction(arguments => VerifyCommand.Run(
+    new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
+    AnsiConsole.Console));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe, verify };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;
