@@ -47,54 +47,46 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
         var generation = new GenerationSettings { MaxNewTokens = 100 };
         int[][] prompts = [Prompt(0, 212), Prompt(1, 187)];
         PeakMemory.Reset();
-        set_num_threads(Environment.ProcessorCount);
-        try
-        {
-            using var model = LlamaForCausalLm.Load(folder, ModelPrecision.Nf4);
-            using var adapter = LoraAdapter.Attach(model, new LoraSettings { Rank = 16, Alpha = 16 }, seed: 1);
-            using var valueHead = new ValueHead(model.Config.HiddenSize, CPU);
-            var policy = new PolicyWithValue(model, adapter, valueHead);
-            using var state = TrainingState.Start(policy, settings);
-            var start = state.ToFiles();
-            using var reference = Reference(policy, prompts[0]);
+        using var model = LlamaForCausalLm.Load(folder, ModelPrecision.Nf4);
+        using var adapter = LoraAdapter.Attach(model, new LoraSettings { Rank = 16, Alpha = 16 }, seed: 1);
+        using var valueHead = new ValueHead(model.Config.HiddenSize, CPU);
+        var policy = new PolicyWithValue(model, adapter, valueHead);
+        using var state = TrainingState.Start(policy, settings);
+        var start = state.ToFiles();
+        using var reference = Reference(policy, prompts[0]);
 
-            var clock = Stopwatch.StartNew();
-            var plan = new RolloutPlan
-            {
-                RunSeed = 1,
-                Step = 0,
-                FirstSample = 0,
-                Generation = generation,
-                KlPenalty = settings.KlPenalty,
-                ScoringBatchSize = settings.MiniBatchSize,
-            };
-            var samples = RolloutCollector.Collect(
-                policy, ids => string.Join(' ', ids), new EvenTokensReward(), prompts, plan, TestContext.Current.CancellationToken);
-            var rolloutSeconds = clock.Elapsed.TotalSeconds;
-            var stats = PpoUpdate.Run(
-                policy, state, samples, settings, generation.Temperature, PpoUpdate.EpochOrder(1, 0, samples.Count),
-                TestContext.Current.CancellationToken);
-            output.WriteLine(
-                $"{samples.Sum(s => s.Response.Length)} tokens; rollout {rolloutSeconds:F1} s, update "
-                + $"{clock.Elapsed.TotalSeconds - rolloutSeconds:F1} s, peak resident {PeakMemory.Read() / 1e6:F0} MB");
-
-            Assert.All(stats.Metrics, metric => Assert.True(double.IsFinite(metric.Value), metric.Key));
-            Assert.Equal(0, stats.Metrics[MetricNames.SkippedMiniBatches]);
-            Assert.Equal(0, stats.Metrics[MetricNames.Kl], 1e-4); // B is zero, so the policy is the reference still
-            Assert.Equal(1, stats.Ratios.Average(), 1e-3);
-            var end = state.ToFiles();
-            Assert.NotEqual(start[TrainingState.AdapterFile], end[TrainingState.AdapterFile]);
-            Assert.NotEqual(start[TrainingState.ValueHeadFile], end[TrainingState.ValueHeadFile]);
-            Assert.All(adapter.Parameters, p => Assert.True(p.Parameter.isfinite().all().item<bool>(), p.Name));
-            Assert.All(model.parameters(), p => Assert.False(p.requires_grad));
-            using var after = Reference(policy, prompts[0]);
-            AssertTensor.Identical(reference, after, "the base model");
-            Assert.True(PeakMemory.Read() < StepMemory, $"{PeakMemory.Read()} bytes");
-        }
-        finally
+        var clock = Stopwatch.StartNew();
+        var plan = new RolloutPlan
         {
-            set_num_threads(1);
-        }
+            RunSeed = 1,
+            Step = 0,
+            FirstSample = 0,
+            Generation = generation,
+            KlPenalty = settings.KlPenalty,
+            ScoringBatchSize = settings.MiniBatchSize,
+        };
+        var samples = RolloutCollector.Collect(
+            policy, (ids, _) => string.Join(' ', ids), new EvenTokensReward(), prompts, plan, TestContext.Current.CancellationToken);
+        var rolloutSeconds = clock.Elapsed.TotalSeconds;
+        var stats = PpoUpdate.Run(
+            policy, state, samples, settings, generation.Temperature, PpoUpdate.EpochOrder(1, 0, samples.Count),
+            TestContext.Current.CancellationToken);
+        output.WriteLine(
+            $"{samples.Sum(s => s.Response.Length)} tokens; rollout {rolloutSeconds:F1} s, update "
+            + $"{clock.Elapsed.TotalSeconds - rolloutSeconds:F1} s, peak resident {PeakMemory.Read() / 1e6:F0} MB");
+
+        Assert.All(stats.Metrics, metric => Assert.True(double.IsFinite(metric.Value), metric.Key));
+        Assert.Equal(0, stats.Metrics[MetricNames.SkippedMiniBatches]);
+        Assert.Equal(0, stats.Metrics[MetricNames.Kl], 1e-4); // B is zero, so the policy is the reference still
+        Assert.Equal(1, stats.Ratios.Average(), 1e-3);
+        var end = state.ToFiles();
+        Assert.NotEqual(start[TrainingState.AdapterFile], end[TrainingState.AdapterFile]);
+        Assert.NotEqual(start[TrainingState.ValueHeadFile], end[TrainingState.ValueHeadFile]);
+        Assert.All(adapter.Parameters, p => Assert.True(p.Parameter.isfinite().all().item<bool>(), p.Name));
+        Assert.All(model.parameters(), p => Assert.False(p.requires_grad));
+        using var after = Reference(policy, prompts[0]);
+        AssertTensor.Identical(reference, after, "the base model");
+        Assert.True(PeakMemory.Read() < StepMemory, $"{PeakMemory.Read()} bytes");
     }
 
     /// <summary>The base model's logits, in which every weight of it shows. [1, T, V]</summary>
@@ -113,10 +105,7 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
     /// <summary>The share of even ids in a response whose text is its ids.</summary>
     private sealed class EvenTokensReward : ITextReward
     {
-        public IReadOnlyList<TextScore> Score(IReadOnlyList<string> texts, CancellationToken cancellationToken) => [.. texts.Select(text =>
-        {
-            var share = (float)text.Split(' ').Average(id => (id[^1] - '0') % 2 == 0 ? 1.0 : 0);
-            return new TextScore(share, 1 - share);
-        })];
+        public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken) =>
+            [.. responses.Select(item => new TextScore((float)item.Response.Split(' ').Average(id => (id[^1] - '0') % 2 == 0 ? 1.0 : 0)))];
     }
 }

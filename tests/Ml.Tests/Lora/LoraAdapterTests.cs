@@ -153,7 +153,7 @@ public sealed class LoraAdapterTests
         using var noGrad = no_grad();
         using var model = TinyLlama.Build();
         using var adapter = LoraAdapter.Attach(model, Settings, seed: 7);
-        var halves = adapter.Parameters.ToDictionary(p => p.Name, p => (Tensor)(p.Parameter + 0.3).to(ScalarType.BFloat16));
+        var halves = adapter.Parameters.ToDictionary(p => p.Name, p => (p.Parameter + 0.3).to(ScalarType.BFloat16));
         using var file = SafetensorsFile.Read(SafetensorsFile.Write(halves));
         adapter.Load(file);
         Assert.All(adapter.Parameters, p => AssertTensor.Identical(halves[p.Name].to(ScalarType.Float32), p.Parameter, p.Name));
