@@ -52,7 +52,18 @@ var import = new Command("import", "Bring a model into Blob storage, as a run do
 import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
     arguments.GetValue(source)!, arguments.GetValue(precision), HostOptions(arguments), AnsiConsole.Console, cancellation));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe, import };
+var originalModel = new Option<string?>("--model") { Description = "TinyLlama-1.1B-Chat-v0.3, a folder with its tokenizer.", HelpName = "DIR" };
+var originalReward = new Option<string?>("--reward") { Description = "roberta-hate-speech-dynabench-r4-target, a folder.", HelpName = "DIR" };
+var originalDialogues = new Option<string?>("--dialogsum") { Description = "DialogSum: train.csv, validation.csv and test.csv.", HelpName = "DIR" };
+var verify = new Command("verify", "Compare the original models and dialogues, where you have them, with the numbers the original notebook printed.")
+{
+    originalModel, originalReward, originalDialogues,
+};
+verify.SetAction(arguments => VerifyCommand.Run(
+    new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
+    AnsiConsole.Console));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, import, describe, verify };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;
