@@ -56,6 +56,9 @@ public sealed record RunProgress
     /// <summary>Hate probability on the held-out dialogues before learning, by the judge.</summary>
     public double? HateBefore { get; init; }
 
+    /// <summary>Set when that is too little to learn from: says so, and what to do.</summary>
+    public string? NothingToUnlearn { get; init; }
+
     public StepReport? LastStep { get; init; }
 
     /// <summary>Estimated seconds until the last step is done.</summary>
@@ -93,7 +96,11 @@ public sealed record StepReport(int Step, double Reward, double Kl, double KlCoe
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
 
 /// <summary>Output of Evaluate.</summary>
-public sealed record EvaluateResult(string Path, double HateProbability, double RougeL);
+/// <param name="Path">Where the measurement lies.</param>
+/// <param name="HateProbability">Mean over the held-out dialogues, by the judge.</param>
+/// <param name="RougeL">Mean F-measure against the reference summaries.</param>
+/// <param name="NothingToUnlearn">Set when the reference itself was measured and is hardly hateful.</param>
+public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds);

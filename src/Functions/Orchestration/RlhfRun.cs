@@ -45,7 +45,7 @@ public static class RlhfRun
         return state with
         {
             Prepared = prepared,
-            Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability },
+            Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability, NothingToUnlearn = before.NothingToUnlearn },
             Timings = state.Timings with
             {
                 Prepare = Seconds(state.StartedAt!.Value, preparedAt),
