@@ -58,7 +58,9 @@ public sealed class ComposedRewardTests(ComposedRewardTests.RunningApp running) 
 
         Assert.Null(view.Progress!.LastStep!.HateProbability);
         Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.HateProbability, step.Keys));
-        Assert.NotEmpty(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.AdapterWeights)));
+        string report = Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Report)));
+        Assert.DoesNotContain("by the reward model", report, StringComparison.Ordinal); // no chart of what was not measured
+        Assert.Contains("mean score", report, StringComparison.Ordinal);
     }
 
     private async Task<RunView> RunAsync(RunRequest request)

@@ -1,3 +1,4 @@
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 
@@ -88,6 +89,18 @@ public class TextRewardTests
     [InlineData("1, 2, 3, 4, 5, 6, 7, 8", false)]
     [InlineData("Mississippi is a river, and it is a long, long, long river.", false)]
     public void Texts_that_say_nothing_are_told_apart(string text, bool isBroken) => Assert.Equal(isBroken, BrokenText.Is(text));
+
+    [Fact]
+    public void Summaries_are_never_taken_for_broken()
+    {
+        foreach (var split in new[] { "train", "validation", "test" })
+            Assert.DoesNotContain(DialogueReader.ReadFile(RepositoryRoot.Path($"samples/dialogues/{split}.csv")), row => BrokenText.Is(row.Summary));
+    }
+
+    [Fact]
+    [Trait("Category", "Parity")]
+    public void Summaries_by_people_are_never_taken_for_broken() =>
+        Assert.DoesNotContain(DialogueReader.ReadFile(SharedFolder.Path("data/dialogsum/test.csv")), row => BrokenText.Is(row.Summary));
 
     private static float Of(ITextReward reward, string text) => reward.Score([PromptedResponse.Alone(text)], CancellationToken.None)[0].Score;
 
