@@ -27,7 +27,7 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             request = await JsonSerializer.DeserializeAsync<RunRequest>(http.Body, ContractsJson.Strict, cancellation)
                 ?? throw new JsonException("The body is null.");
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: a reward term without a kind
         {
             return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e));
         }
