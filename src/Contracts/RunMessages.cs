@@ -116,7 +116,9 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 /// <param name="HateBefore">Mean hate probability before, by the judge.</param>
 /// <param name="HateAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
-public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published);
+/// <param name="Prepared">Its prepared inputs; the base model goes with its adapter.</param>
+/// <param name="Steps">PPO steps done: the number of its last checkpoint.</param>
+public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps);
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
 public sealed record NightlyEvaluationInput(string Date);

@@ -40,7 +40,9 @@ public sealed class PublishAdapter(
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
             report.After.HateProbability.Mean < report.Before.HateProbability.Mean
-                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean);
+                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean,
+            input.Prepared,
+            input.Steps);
         var files = new Dictionary<string, byte[]>
         {
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
