@@ -12,10 +12,19 @@ public sealed record SampleSizes
     /// <summary>Of validation and of test.</summary>
     public int HeldDialogues { get; init; } = 100;
 
-    public int PretrainingDialogues { get; init; } = 8000;
+    public int PretrainingDialogues { get; init; } = 16_000;
 
-    public int ClassifierSentences { get; init; } = 9000;
+    public int ClassifierSentences { get; init; } = 14_000;
+
+    public int PretrainingSteps { get; init; } = 4000;
+
+    public int ClassifierEpochs { get; init; } = 4;
 }
+
+/// <param name="Name">"reward" or "judge".</param>
+/// <param name="Sentences">What it learns from.</param>
+/// <param name="LabelSmoothing">Share of a label that goes to the other.</param>
+public sealed record ClassifierRecipe(string Name, IReadOnlyList<LabelledSentence> Sentences, double LabelSmoothing);
 
 /// <summary>All texts that one seed gives; each part is written when it is first asked for.</summary>
 public sealed class SampleData(int seed, SampleSizes sizes)
@@ -26,6 +35,8 @@ public sealed class SampleData(int seed, SampleSizes sizes)
     private ClassifierData? _judge;
 
     public int Seed => seed;
+
+    public SampleSizes Sizes => sizes;
 
     public DialogueSet Dialogues => _dialogues.Value;
 
@@ -38,4 +49,12 @@ public sealed class SampleData(int seed, SampleSizes sizes)
     public IReadOnlyList<LabelledSentence> RewardSentences => Reward.Train(sizes.ClassifierSentences);
 
     public IReadOnlyList<LabelledSentence> JudgeSentences => Judge.Train(sizes.ClassifierSentences);
+
+    /// <summary>What the two classifiers are made of.</summary>
+    public IReadOnlyList<ClassifierRecipe> Classifiers =>
+    [
+        // A reward model that is never quite sure leaves the policy a slope to learn on; a judge should say what it thinks.
+        new("reward", RewardSentences, LabelSmoothing: 0.05),
+        new("judge", JudgeSentences, LabelSmoothing: 0.01),
+    ];
 }

@@ -1,10 +1,15 @@
 namespace RlhfFunctions.Contracts;
 
-/// <summary>Where the prepared inputs of a run lie in Blob storage.</summary>
-public sealed record PreparedRun(string Base, string Reward, string Judge, string Dataset);
+/// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order.</summary>
+public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset);
 
 /// <summary>The <see cref="Source"/> of each model of a run.</summary>
-public sealed record ModelSources(string Base, string Reward, string Judge);
+/// <param name="Base">The base model.</param>
+/// <param name="Rewards">One for each classifier among the reward's terms, in order.</param>
+/// <param name="Judge">The judge.</param>
+/// <param name="BasePrecision">How the base will be held in memory; the classifiers are taken as they are.</param>
+public sealed record ModelSources(
+    string Base, IReadOnlyList<string> Rewards, string Judge, ModelPrecision BasePrecision = ModelPrecision.Float32);
 
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
@@ -67,7 +72,8 @@ public sealed record RunProgress
 
 /// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
 /// <param name="Source">The model's <see cref="Contracts.Source"/>.</param>
-public sealed record PrepareModelInput(string Source);
+/// <param name="Precision">How it will be held in memory; for NF4 it is quantised once, and the 4-bit form is what counts.</param>
+public sealed record PrepareModelInput(string Source, ModelPrecision Precision = ModelPrecision.Float32);
 
 /// <summary>Input of PrepareDataset.</summary>
 /// <param name="RunId">The run whose request names the data.</param>
@@ -84,14 +90,13 @@ public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int S
 /// <param name="Path">Where the shard's rollouts lie.</param>
 /// <param name="ResponseTokens">Tokens generated.</param>
 /// <param name="Seconds">Seconds of generation and scoring.</param>
-/// <param name="HateProbability">Mean hate probability of the responses, by the reward model.</param>
-public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double HateProbability);
+public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds);
 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
 
-/// <summary>What a step came to: the figures a progress display shows.</summary>
-public sealed record StepReport(int Step, double Reward, double Kl, double KlCoefficient, double HateProbability, double ResponseTokens, double TokensPerSecond);
+/// <summary>What a step came to: the figures a progress display shows; no hate probability where no classifier rewards.</summary>
+public sealed record StepReport(int Step, double Reward, double Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond);
 
 /// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
 using RlhfFunctions.LocalHost.Hosting;
 using Spectre.Console;
@@ -31,7 +32,41 @@ start.SetAction(async (arguments, cancellation) =>
     await host.WaitForShutdownAsync(cancellation);
 });
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start };
+var model = new Argument<string>("model") { Description = "A model folder, or its config.json; weights are not needed." };
+var rank = new Option<int>("--rank") { Description = "Rank of the adapter.", DefaultValueFactory = _ => new LoraSettings().Rank };
+var targets = new Option<string>("--targets")
+{
+    Description = "Linear layers that get an adapter, with commas between them, or all-linear.",
+    DefaultValueFactory = _ => string.Join(',', new LoraSettings().TargetModules),
+    HelpName = "NAMES",
+};
+var describe = new Command("describe", "Count a model's parameters, and what an adapter trains of them, and say how much memory they take.")
+{
+    model, rank, targets,
+};
+describe.SetAction(arguments => DescribeCommand.Run(
+    arguments.GetValue(model)!,
+    new LoraSettings { Rank = arguments.GetValue(rank), TargetModules = arguments.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries) },
+    AnsiConsole.Console));
+
+var source = new Argument<string>("model") { Description = "A model's folder, or hf:owner/name with or without @revision." };
+var precision = new Option<ModelPrecision>("--precision") { Description = "nf4: quantise it, and name the 4-bit form.", HelpName = "nf4" };
+var import = new Command("import", "Bring a model into Blob storage, as a run does with the models it names.") { source, precision };
+import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
+    arguments.GetValue(source)!, arguments.GetValue(precision), HostOptions(arguments), AnsiConsole.Console, cancellation));
+
+var originalModel = new Option<string?>("--model") { Description = "TinyLlama-1.1B-Chat-v0.3, a folder with its tokenizer.", HelpName = "DIR" };
+var originalReward = new Option<string?>("--reward") { Description = "roberta-hate-speech-dynabench-r4-target, a folder.", HelpName = "DIR" };
+var originalDialogues = new Option<string?>("--dialogsum") { Description = "DialogSum: train.csv, validation.csv and test.csv.", HelpName = "DIR" };
+var verify = new Command("verify", "Compare the original models and dialogues, where you have them, with the numbers the original notebook printed.")
+{
+    originalModel, originalReward, originalDialogues,
+};
+verify.SetAction(arguments => VerifyCommand.Run(
+    new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
+    AnsiConsole.Console));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, import, describe, verify };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;

@@ -41,6 +41,8 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds),
                 };
+                for (int term = 0; term < request.Reward.Terms.Count; term++)
+                    metrics[MetricNames.RewardTerm(request.Reward.Terms[term].Name)] = samples.Average(sample => (double)sample.Terms[term]);
                 var files = new Dictionary<string, byte[]>(state.ToFiles())
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
@@ -57,7 +59,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
             metrics[MetricNames.RewardMean],
             metrics[MetricNames.Kl],
             metrics[MetricNames.KlCoefficient],
-            metrics[MetricNames.HateProbability],
+            metrics.TryGetValue(MetricNames.HateProbability, out double hate) ? hate : null,
             metrics[MetricNames.ResponseLengthMean],
             metrics[MetricNames.TokensPerSecond]);
     }

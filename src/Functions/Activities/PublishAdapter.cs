@@ -33,7 +33,8 @@ public sealed class PublishAdapter(
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
         var metrics = await stepMetrics.ReadAsync(input.RunId, input.Steps, cancellation);
         double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]!.GetValue<double>())];
-        var report = await EvaluationReports.CreateAsync(input, request, kl, datasets, artifacts, cancellation);
+        var measured = await EvaluationReports.ReadAsync(input, datasets, artifacts, cancellation);
+        var report = EvaluationReports.Create(measured, input, request, kl);
         var outcome = new RunOutcome(
             input.RunId,
             report.Before.HateProbability.Mean,
@@ -44,13 +45,19 @@ public sealed class PublishAdapter(
             input.Steps);
         var files = new Dictionary<string, byte[]>
         {
-            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
+            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
+            [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured)),
             [RunFiles.Report] = ReportPage.Render(report, metrics, request, outcome.Published),
         };
         return new NewArtifact<RunOutcome>(files, outcome);
+    }
+
+    private static byte[] JsonLines<T>(IEnumerable<T> rows)
+    {
+        return Encoding.UTF8.GetBytes(string.Concat(rows.Select(row => JsonSerializer.Serialize(row, ContractsJson.Options) + "\n")));
     }
 
     /// <summary>adapters/latest moves by If-Match: of two runs that publish at once, neither overwrites what it has not seen.</summary>

@@ -54,9 +54,8 @@ public sealed class RolloutShard(
             {
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
-                var samples = RolloutCollector.Collect(loaded.Policy, ids => loaded.Text.Decode(ids), reward, prompts, plan, cancellation);
-                var result = new RolloutShardResult(
-                    path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, samples.Average(sample => sample.HateProbability));
+                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, plan, cancellation);
+                var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);
             },

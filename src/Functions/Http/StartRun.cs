@@ -27,7 +27,7 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             request = await JsonSerializer.DeserializeAsync<RunRequest>(http.Body, ContractsJson.Strict, cancellation)
                 ?? throw new JsonException("The body is null.");
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: a reward term without a kind
         {
             return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e, "samples/demo.json"));
         }
@@ -47,7 +47,11 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             var state = new RlhfRunState
             {
                 RunId = request.RunId,
-                Sources = new ModelSources(request.Model.Source, request.Reward.Source, request.Evaluation.Judge),
+                Sources = new ModelSources(
+                    request.Model.Source,
+                    [.. request.Reward.Classifiers.Select(term => term.Source)],
+                    request.Evaluation.Judge,
+                    request.Model.Precision),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
             };
@@ -68,11 +72,16 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         var found = new Dictionary<string, string?>
         {
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
-            ["reward.source"] = await sources.CheckModelAsync(request.Reward.Source, cancellation),
-            ["evaluation.judge"] = await sources.CheckModelAsync(request.Evaluation.Judge, cancellation),
+            ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
             ["data.train"] = await sources.CheckFileAsync(request.Data.Train, cancellation),
             ["data.test"] = await sources.CheckFileAsync(request.Data.Test, cancellation),
         };
+        for (int i = 0; i < request.Reward.Terms.Count; i++)
+        {
+            if (request.Reward.Terms[i] is ClassifierTerm term)
+                found[$"reward.terms[{i}]"] = await sources.CheckClassifierAsync(term.Source, [term.Label, term.HateLabel], cancellation);
+        }
+
         return found.Where(error => error.Value is not null).ToDictionary(error => error.Key, error => new[] { error.Value! });
     }
 }

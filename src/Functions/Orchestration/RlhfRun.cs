@@ -25,14 +25,20 @@ public static class RlhfRun
     {
         var progress = new RunProgress { Phase = RunPhase.Preparing, Step = 0, Steps = state.Steps };
         context.SetCustomStatus(progress);
-        string[] models = await Task.WhenAll(new[] { state.Sources.Base, state.Sources.Reward, state.Sources.Judge }.Select(
-            source => context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(source), ActivityRetries.Default)));
+        var sources = state.Sources;
+        var baseInput = new PrepareModelInput(sources.Base, sources.BasePrecision);
+        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
+        string[] paths = await Task.WhenAll(inputs.Select(
+            input => context.CallActivityAsync<string>(FunctionNames.PrepareModel, input, ActivityRetries.Default)));
+        var models = inputs.Zip(paths).ToDictionary(model => model.First, model => model.Second);
+        string PathOf(string source) => models[new PrepareModelInput(source)];
+        string baseModel = models[baseInput];
         var adapter = context.CallActivityAsync<string>(
-            FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, models[0]), ActivityRetries.Default);
+            FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, baseModel), ActivityRetries.Default);
         string dataset = await context.CallActivityAsync<string>(
-            FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, models[0]), ActivityRetries.Default);
+            FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
-        var prepared = new PreparedRun(models[0], models[1], models[2], dataset);
+        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
         var preparedAt = context.CurrentUtcDateTime;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Measuring });

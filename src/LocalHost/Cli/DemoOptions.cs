@@ -1,11 +1,14 @@
 namespace RlhfFunctions.LocalHost.Cli;
 
-/// <summary>What both commands need to host the functions.</summary>
+/// <summary>What all commands need to host the functions.</summary>
 /// <param name="Port">Where HTTP is served.</param>
 /// <param name="AzuritePort">Where Azurite serves blobs.</param>
 /// <param name="DataFolder">Where Azurite and downloads keep their files.</param>
 internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder)
 {
+    /// <summary>Where models taken from Blob storage are kept.</summary>
+    public string ModelsFolder => Path.Combine(DataFolder, "models");
+
     public static HostOptions Default { get; } = new(7071, 10000, Path.Combine(Repository.Root, ".rlhf"));
 
     /// <summary>The command that hosts the functions on the same storage.</summary>
