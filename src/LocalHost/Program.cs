@@ -14,14 +14,20 @@ var data = new Option<string>("--data")
 };
 var output = new Option<string?>("--output")
 {
-    Description = "Where to write report.html, adapter/, metrics.jsonl and evaluation.json (default: a folder of the run in --data).",
+    Description = "Where to write report.html, adapter/, metrics.jsonl, evaluation.json and samples.jsonl (default: a folder of the run in --data).",
     HelpName = "DIR",
 };
-var seed = new Option<long?>("--seed") { Description = "Every random draw derives from this (default: samples/demo.json's)." };
+var request = new Option<string>("--request")
+{
+    Description = "The run request.",
+    DefaultValueFactory = _ => Path.Combine(Repository.Root, "samples", "demo.json"),
+    HelpName = "FILE",
+};
+var seed = new Option<long?>("--seed") { Description = "Every random draw derives from this (default: the request's)." };
 var seeds = new Option<string?>("--seeds") { Description = "A run for each of several seeds, such as 0..4 or 0,3,7, and one table of them all." };
-var steps = new Option<int?>("--steps") { Description = "PPO steps (default: samples/demo.json's)." };
+var steps = new Option<int?>("--steps") { Description = "PPO steps (default: the request's)." };
 
-var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { output, seed, seeds, steps };
+var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { request, output, seed, seeds, steps };
 demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(DemoOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
 var start = new Command("start", "Only host the functions, until Ctrl-C.");
@@ -53,7 +59,7 @@ var source = new Argument<string>("model") { Description = "A model's folder, or
 var precision = new Option<ModelPrecision>("--precision") { Description = "nf4: quantise it, and name the 4-bit form.", HelpName = "nf4" };
 var import = new Command("import", "Bring a model into Blob storage, as a run does with the models it names.") { source, precision };
 import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
-    arguments.GetValue(source)!, arguments.GetValue(precision), HostOptions(arguments), AnsiConsole.Console, cancellation));
+    arguments.GetValue(source)!, arguments.GetValue(precision), HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
 var originalModel = new Option<string?>("--model") { Description = "TinyLlama-1.1B-Chat-v0.3, a folder with its tokenizer.", HelpName = "DIR" };
 var originalReward = new Option<string?>("--reward") { Description = "roberta-hate-speech-dynabench-r4-target, a folder.", HelpName = "DIR" };
@@ -80,7 +86,7 @@ DemoOptions DemoOptionsOf(ParseResult arguments)
     if (arguments.GetValue(seed) is not null && arguments.GetValue(seeds) is not null)
         throw new UserErrorException("--seed asks for one run and --seeds for several: choose one of them.");
     return new DemoOptions(
-        HostOptionsOf(arguments), arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps));
+        HostOptionsOf(arguments), arguments.GetValue(request)!, arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps));
 }
 
 HostOptions HostOptionsOf(ParseResult arguments)

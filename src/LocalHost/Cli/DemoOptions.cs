@@ -21,8 +21,10 @@ internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder)
 
 /// <summary>What the demo command was asked for.</summary>
 /// <param name="Host">How to host the functions.</param>
+/// <param name="RequestFile">The run request.</param>
 /// <param name="OutputFolder">Where to write the artefacts as plain files; null: a folder named after the run, in the data folder.</param>
 /// <param name="Seed">Overrides the request's seed.</param>
 /// <param name="Seeds">A run for each of these instead of a single one; null: a single one.</param>
 /// <param name="Steps">Overrides the request's PPO steps.</param>
-internal sealed record DemoOptions(HostOptions Host, string? OutputFolder, long? Seed, IReadOnlyList<long>? Seeds, int? Steps);
+internal sealed record DemoOptions(
+    HostOptions Host, string RequestFile, string? OutputFolder, long? Seed, IReadOnlyList<long>? Seeds, int? Steps);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Http;
 using RlhfFunctions.LocalHost.Hosting;
 using Spectre.Console;
 
@@ -12,20 +13,35 @@ namespace RlhfFunctions.LocalHost.Cli;
 /// <param name="Folder">Where its files lie: report.html, adapter/ and so on.</param>
 internal sealed record FinishedRun(EvaluationReport Report, RunOutcome Outcome, string Folder);
 
-/// <summary>Runs samples/demo.json through the functions' HTTP API.</summary>
+/// <summary>Runs a request through the functions' HTTP API.</summary>
 internal sealed class DemoRun(HostSession host, RunClient client, DemoOptions options, IAnsiConsole console)
 {
-    /// <summary>The demo's request with the command line's seed and steps.</summary>
+    /// <summary>The request with the command line's seed and steps.</summary>
     /// <exception cref="UserErrorException">The result is no valid request.</exception>
     public static async Task<RunRequest> ReadRequestAsync(DemoOptions options, CancellationToken cancellation)
     {
-        string path = Path.Combine(Repository.Root, "samples", "demo.json");
-        await using var file = File.OpenRead(path);
-        var request = (await JsonSerializer.DeserializeAsync<RunRequest>(file, ContractsJson.Strict, cancellation))!;
+        var request = await ParseAsync(options.RequestFile, cancellation);
         request = request with { Seed = options.Seed ?? request.Seed, Ppo = request.Ppo with { Steps = options.Steps ?? request.Ppo.Steps } };
         if (RequestValidation.Check(request) is { Count: > 0 } errors)
             throw new UserErrorException(string.Join(" ", errors.Select(error => $"{error.Key} {string.Join(" ", error.Value)}")));
         return request;
+    }
+
+    private static async Task<RunRequest> ParseAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var file = File.OpenRead(path);
+            return (await JsonSerializer.DeserializeAsync<RunRequest>(file, ContractsJson.Strict, cancellation))!;
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException)
+        {
+            throw new UserErrorException($"{path} is not a run request. {JsonProblem.Describe(e, "samples/demo.json")}");
+        }
+        catch (IOException e)
+        {
+            throw new UserErrorException($"{path} cannot be read: {e.Message}");
+        }
     }
 
     /// <summary>Starts a run; one that has this id and request already is that run.</summary>
