@@ -21,7 +21,10 @@ public enum ClassifierText
     /// <summary>The response alone.</summary>
     Response,
 
-    /// <summary>The prompt, its special tokens spelled out, with the response behind it; what is too long loses the prompt's beginning.</summary>
+    /// <summary>
+    /// The prompt with the response behind it, special tokens spelled out, as the original notebook scores them; what is too long loses
+    /// the prompt's beginning, never the response.
+    /// </summary>
     QueryAndResponse,
 }
 

@@ -91,20 +91,18 @@ internal static class ReportPage
 
     private static StepSeries[] Series(IReadOnlyList<JsonObject> metrics)
     {
-        return
+        (string Title, string Unit, string Name)[] charts =
         [
-            Of("Reward", "mean score", MetricNames.RewardMean),
-            Of("Hate probability", "by the reward model", MetricNames.HateProbability),
-            Of("KL from the reference", "nats per response", MetricNames.Kl),
-            Of("Response length", "tokens", MetricNames.ResponseLengthMean),
-            Of("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
-            Of("Value loss", "clipped squared error", MetricNames.ValueLoss),
+            ("Reward", "mean score", MetricNames.RewardMean),
+            ("Hate probability", "by the reward model", MetricNames.HateProbability),
+            ("KL from the reference", "nats per response", MetricNames.Kl),
+            ("Response length", "tokens", MetricNames.ResponseLengthMean),
+            ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
+            ("Value loss", "clipped squared error", MetricNames.ValueLoss),
         ];
-
-        StepSeries Of(string title, string unit, string name)
-        {
-            return new StepSeries(title, unit, [.. metrics.Select(step => step[name]!.GetValue<double>())]);
-        }
+        // A step has no hate probability where no classifier rewards, and no losses where every mini-batch was skipped.
+        return [.. charts.Where(chart => metrics.All(step => step.ContainsKey(chart.Name))).Select(chart =>
+            new StepSeries(chart.Title, chart.Unit, [.. metrics.Select(step => step[chart.Name]!.GetValue<double>())]))];
     }
 
     private static Html AllDialogues(IReadOnlyList<SummarySample> samples)

@@ -36,7 +36,7 @@ public static class EvaluationRunner
 
             // 2. the judge's view and the likeness to the reference
             var texts = responses.Select(decode).ToArray();
-            var judged = judge.Score(Array.ConvertAll(texts, text => new PromptedResponse("", text)), cancellationToken); // the response alone
+            var judged = judge.Score(Array.ConvertAll(texts, PromptedResponse.Alone), cancellationToken);
 
             // 3. the distance from the reference policy, which is none with the adapter off
             var scored = policy.Adapter.Enabled

@@ -18,7 +18,7 @@ public static class BrokenText
     {
         if (text.Length < ShortestRepetitive)
             return false;
-        for (var period = 1; period <= text.Length / FewestRounds; period++)
+        for (var period = 1; period <= (text.Length + 1) / FewestRounds; period++) // + 1: no space follows the last round
         {
             var equal = 0;
             for (var i = period; i < text.Length; i++)

@@ -45,8 +45,7 @@ public sealed class ClassifierReward : ITextReward
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var logits = _classifier.Logits(Array.ConvertAll(
-                batch, item => (_reads == ClassifierText.QueryAndResponse ? item.Prompt : "", item.Response))); // [b, labels]
+            var logits = _classifier.Logits(Array.ConvertAll(batch, Read)); // [b, labels]
             var probabilities = nn.functional.softmax(logits, -1); // [b, labels]
             var values = Values(logits, probabilities); // [b, labels]
             var chosen = Numbers(values.select(1, _label)); // [b]
@@ -59,6 +58,13 @@ public sealed class ClassifierReward : ITextReward
 
         static float[] Numbers(Tensor column) => column.cpu().data<float>().ToArray();
     }
+
+    private (string Prompt, string Response) Read(PromptedResponse item) => _reads switch
+    {
+        ClassifierText.Response => ("", item.Response),
+        ClassifierText.QueryAndResponse => (item.Prompt, item.ResponseVerbatim),
+        _ => throw new NotSupportedException($"A classifier cannot read {_reads}."),
+    };
 
     private Tensor Values(Tensor logits, Tensor probabilities) => _value switch
     {

@@ -24,7 +24,8 @@ public static class RolloutCollector
         var responses = BatchGenerator.Sample(policy.Model, prompts, keys, plan.Generation, cancellationToken);
 
         // 2. scores of their texts
-        var texts = prompts.Zip(responses, (prompt, response) => new PromptedResponse(decode(prompt, false), decode(response, true))).ToArray();
+        var texts = prompts.Zip(responses, (prompt, response) =>
+            new PromptedResponse(decode(prompt, false), decode(response, true), decode(response, false))).ToArray();
         var scores = reward.Score(texts, cancellationToken);
         var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
 

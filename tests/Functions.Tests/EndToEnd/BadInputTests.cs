@@ -20,6 +20,34 @@ public sealed class BadInputTests(BadInputTests.RunningApp running) : IClassFixt
         Assert.Contains("ppo", detail, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("""{ "kind": "words", "words": ["idiot"], "wight": 2 }""", "wight", "reward.terms[0]")]
+    [InlineData("""{ "kind": "poetry" }""", "poetry", "classifier, words, length, repetition")]
+    [InlineData("""{ "words": ["idiot"] }""", "kind", "classifier, words, length, repetition")]
+    [InlineData("""{ "kind": "length" }""", "maxWords", "reward.terms[0]")]
+    [InlineData("""{ "kind": "classifier", "source": "file:samples/models/nothing-here" }""", "nothing-here", "reward.terms[0]")]
+    [InlineData("""{ "kind": "classifier", "source": "file:samples/models/reward", "label": "polite" }""", "polite", "nothate, hate")]
+    [InlineData("""{ "kind": "classifier", "source": "file:samples/models/llama" }""", "model_type", "reward.terms[0]")]
+    [InlineData("null", "null", "reward.terms[0]")]
+    public async Task A_reward_that_makes_no_sense_is_refused(string term, string what, string where)
+    {
+        var body = Body();
+        body["reward"]!["terms"] = new JsonArray(JsonNode.Parse(term));
+        string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
+        Assert.Contains(what, detail, StringComparison.Ordinal);
+        Assert.Contains(where, detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_judge_without_the_label_is_refused()
+    {
+        var body = Body();
+        body["evaluation"]!["hateLabel"] = "toxic";
+        string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
+        Assert.Contains("evaluation.judge", detail, StringComparison.Ordinal);
+        Assert.Contains("toxic", detail, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_field_that_stands_twice_is_refused_by_name()
     {

@@ -117,6 +117,31 @@ public class PpoUpdateTests
     }
 
     [Fact]
+    public void A_missing_end_of_text_costs_its_penalty_before_anything_else()
+    {
+        var settings = Settings with { ScaleScores = false, ScoreClip = 0.5, MissingEosPenalty = 1 };
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, settings);
+        var samples = Collect(policy, state).Select((sample, i) => sample with { Score = i % 2 == 0 ? 2 : 0.25f, HasEnded = i >= 4 }).ToArray();
+
+        Assert.Equal([1, -0.75, 1, -0.75, 2, 0.25], ScoreScaling.Charged(samples, settings).Take(6));
+        Assert.Equal([2, 0.25, 2, 0.25], ScoreScaling.Charged(samples, settings with { MissingEosPenalty = null }).Take(4));
+        var metrics = Update(policy, state, samples, settings).Metrics;
+        Assert.Equal(0.75, metrics[MetricNames.EndedShare]);
+        Assert.Equal((2 + 0.25) / 2, metrics[MetricNames.RewardMean], 1e-6); // what the reward said
+        Assert.Equal(((2 * 0.5) - (2 * 0.5) + (6 * 0.5) + (6 * 0.25)) / 16, metrics[MetricNames.ScoreMean], 1e-6); // what is learned from
+    }
+
+    [Fact]
+    public void Without_a_classifier_no_hate_probability_is_reported()
+    {
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, Settings);
+        var samples = Collect(policy, state).Select(sample => sample with { HateProbability = null }).ToArray();
+        Assert.DoesNotContain(MetricNames.HateProbability, Update(policy, state, samples, Settings).Metrics.Keys);
+    }
+
+    [Fact]
     public void An_update_leaves_no_tensors_behind()
     {
         var policy = TinyPolicy.Create();

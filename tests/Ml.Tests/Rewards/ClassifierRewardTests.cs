@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Rewards;
@@ -10,53 +12,98 @@ public partial class ClassifierRewardTests
     private const string Civil = "Tom wants to borrow Anna's bike. Anna agrees.";
     private const string Rude = "Tom, that stupid idiot, wants to borrow Anna's bike.";
 
-    private static ClassifierReward Load(string label) =>
-        ClassifierReward.Load(RepositoryRoot.Path("samples/models/reward"), label, "hate", CPU);
+    private static readonly TextClassifier Sample = TextClassifier.Load(RepositoryRoot.Path("samples/models/reward"), CPU);
 
     [Fact]
     public void A_rude_text_earns_less_than_a_civil_one()
     {
-        var scores = Load("nothate").Score([Civil, Rude], CancellationToken.None);
+        var scores = Score("nothate", Civil, Rude);
         Assert.True(scores[0].Score > 0, $"{scores[0]}");
         Assert.True(scores[1].Score < 0, $"{scores[1]}"); // the notebook's reward, the highest logit, would be positive here
-        Assert.InRange(scores[0].HateProbability, 0, 0.1);
-        Assert.InRange(scores[1].HateProbability, 0.9, 1);
+        Assert.InRange(scores[0].HateProbability!.Value, 0, 0.1);
+        Assert.InRange(scores[1].HateProbability!.Value, 0.9, 1);
     }
 
     [Fact]
     public void The_label_is_picked_by_name()
     {
-        var hate = Load("hate").Score([Civil, Rude], CancellationToken.None);
+        var hate = Score("hate", Civil, Rude);
         Assert.True(hate[0].Score < 0 && hate[1].Score > 0);
+    }
+
+    [Fact]
+    public void Probability_and_difference_are_made_of_the_logits()
+    {
+        var (nothate, hate) = (Score("nothate", Rude)[0].Score, Score("hate", Rude)[0].Score);
+        var probability = new ClassifierReward(Sample, "nothate", "hate", ClassifierValue.Probability);
+        var difference = new ClassifierReward(Sample, "nothate", "hate", ClassifierValue.Difference);
+        Assert.Equal(1 / (1 + Math.Exp(hate - nothate)), Score(probability, Rude)[0].Score, 1e-5);
+        Assert.Equal(nothate - hate, Score(difference, Rude)[0].Score, 1e-5);
+        Assert.Equal(Score(probability, Rude)[0].HateProbability!.Value, 1 - Score(probability, Rude)[0].Score, 1e-5);
     }
 
     [Fact]
     public void A_batch_scores_each_text_as_if_alone()
     {
-        var reward = Load("nothate");
-        string[] texts = [Civil, Rude, "Yes.", string.Concat(Enumerable.Repeat(Civil + " ", 9))];
-        var together = reward.Score(texts, CancellationToken.None);
+        string[] texts = [Civil, Rude, "Yes.", string.Concat(Enumerable.Range(0, 40).Select(i => $"{Civil} {i * i}"))];
+        var together = Score("nothate", texts);
         for (var i = 0; i < texts.Length; i++)
-            Assert.Equal(reward.Score([texts[i]], CancellationToken.None)[0].Score, together[i].Score, 1e-5f);
+            Assert.Equal(Score("nothate", texts[i])[0].Score, together[i].Score, 1e-5f);
     }
 
     [Theory]
     [InlineData("")]
     [InlineData(" \n")]
-    public void A_blank_text_earns_nothing(string blank)
+    [InlineData("...")]
+    [InlineData("?! – \"…\" —")]
+    [InlineData("nice nice nice nice nice nice")]
+    [InlineData("Anna agrees. Anna agrees. Anna agrees. Anna agrees.")]
+    public void A_broken_text_earns_the_lowest_value_whichever_label_is_rewarded(string broken)
     {
-        var score = Load("nothate").Score([blank], CancellationToken.None)[0].Score;
-        Assert.True(score <= Load("hate").Score([blank], CancellationToken.None)[0].Score + 1e-6f);
-        Assert.True(score < 0, $"{score}");
+        foreach (var value in Enum.GetValues<ClassifierValue>())
+        {
+            var (nothate, hate) = (Score(Reward("nothate"))[0], Score(Reward("hate"))[0]);
+            Assert.Equal(nothate.Score, hate.Score);
+            Assert.True(nothate.Score < (value == ClassifierValue.Probability ? 0.5 : 0), $"{value}: {nothate}");
+
+            ClassifierReward Reward(string label) => new(Sample, label, "hate", value);
+            IReadOnlyList<TextScore> Score(ClassifierReward reward) => ClassifierRewardTests.Score(reward, broken);
+        }
+    }
+
+    [Fact]
+    public void The_prompt_counts_only_where_it_is_read()
+    {
+        var item = new PromptedResponse(Rude + " ", Civil, Civil);
+        var alone = new ClassifierReward(Sample, "nothate", "hate");
+        var both = new ClassifierReward(Sample, "nothate", "hate", reads: ClassifierText.QueryAndResponse);
+        Assert.Equal(Score(alone, Civil)[0], alone.Score([item], CancellationToken.None)[0]);
+        Assert.Equal(Score(alone, Rude + " " + Civil)[0], both.Score([item], CancellationToken.None)[0]);
+    }
+
+    [Fact]
+    public void A_prompt_that_is_too_long_is_cut_and_the_response_is_not()
+    {
+        var reward = new ClassifierReward(Sample, "nothate", "hate", reads: ClassifierText.QueryAndResponse);
+        var prompt = string.Concat(Enumerable.Range(0, 60).Select(i => $"{Civil} {i} ")); // far more than the 64 tokens it reads
+        var score = Score(Rude);
+        Assert.NotEqual(score, Score(Rude.Replace("Anna", "Helen", StringComparison.Ordinal)));
+        Assert.Equal(score, reward.Score([new("Before it all. " + prompt, Rude, Rude)], CancellationToken.None)[0].Score);
+
+        float Score(string response) => reward.Score([new(prompt, response, response)], CancellationToken.None)[0].Score;
     }
 
     [Fact]
     public void An_unknown_label_is_refused_with_those_there_are()
     {
-        var error = Assert.Throws<ArgumentException>(() => Load("polite"));
+        var error = Assert.Throws<ArgumentException>(() => new ClassifierReward(Sample, "polite", "hate"));
         Assert.Contains("polite", error.Message, StringComparison.Ordinal);
         Assert.Contains("nothate", error.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Scoring_leaves_no_tensors_behind() =>
+        NoLeaks.In(() => Score(new ClassifierReward(Sample, "nothate", "hate", ClassifierValue.Difference), Civil, Rude));
 
     [Fact]
     [Trait("Category", "Parity")]
@@ -65,14 +112,19 @@ public partial class ClassifierRewardTests
         var readme = File.ReadAllText(SharedFolder.Path("study/README.md")).Replace('−', '-');
         var figures = Published().Match(readme);
         Assert.True(figures.Success, "The study's README no longer tells the reward's logits.");
-        var folder = SharedFolder.Path("study/reward");
+        var classifier = TextClassifier.Load(SharedFolder.Path("study/reward"), CPU);
         foreach (var (label, group) in new[] { ("nothate", 2), ("hate", 3) })
         {
-            var score = ClassifierReward.Load(folder, label, "hate", CPU).Score([figures.Groups[1].Value], CancellationToken.None)[0].Score;
+            var score = Score(new ClassifierReward(classifier, label, "hate"), figures.Groups[1].Value)[0].Score;
             Assert.Equal(float.Parse(figures.Groups[group].Value, CultureInfo.InvariantCulture), score, 1e-3f);
         }
     }
 
     [GeneratedRegex(@"Reward logits of ""([^""]+)"" (-?[\d.]+\d) (-?[\d.]+\d)")]
     private static partial Regex Published();
+
+    private static IReadOnlyList<TextScore> Score(string label, params string[] texts) => Score(new ClassifierReward(Sample, label, "hate"), texts);
+
+    private static IReadOnlyList<TextScore> Score(ClassifierReward reward, params string[] texts) =>
+        reward.Score(Array.ConvertAll(texts, PromptedResponse.Alone), CancellationToken.None);
 }

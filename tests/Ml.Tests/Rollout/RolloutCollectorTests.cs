@@ -87,7 +87,35 @@ public class RolloutCollectorTests
         Assert.Equal(bytes, RolloutFile.Write(Collect(TinyPolicy.Prompts(5), Plan)));
     }
 
+    [Fact]
+    public void A_reward_sees_prompt_and_response_and_the_sample_keeps_what_it_says()
+    {
+        var reward = new RecordingReward();
+        var prompts = TinyPolicy.Prompts(6);
+        var samples = RolloutCollector.Collect(TinyPolicy.Create(), TokenShareReward.Decode, reward, prompts, Plan, CancellationToken.None);
+
+        Assert.Equal(prompts.Select(prompt => TokenShareReward.Decode(prompt, skipSpecialTokens: false)), reward.Seen.Select(item => item.Prompt));
+        Assert.Equal(samples.Select(sample => sample.Text), reward.Seen.Select(item => item.Response));
+        Assert.Equal(samples.Select(sample => $"verbatim {sample.Text}"), reward.Seen.Select(item => item.ResponseVerbatim));
+        Assert.All(samples, sample => Assert.Equal(sample.Response[^1] == TinyPolicy.EndOfText, sample.HasEnded));
+        Assert.Equal([true, false], samples.Select(sample => sample.HasEnded).Distinct().OrderDescending());
+        Assert.All(samples, sample => Assert.Equal([sample.Index, 2f], sample.Terms));
+        Assert.Equivalent(samples, RolloutFile.Read(RolloutFile.Write(samples)), strict: true);
+        Assert.All(RolloutFile.Read(RolloutFile.Write(samples)), sample => Assert.Null(sample.HateProbability));
+    }
+
     private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, PolicyWithValue? policy = null) =>
         RolloutCollector.Collect(
             policy ?? TinyPolicy.Create(), TokenShareReward.Decode, new TokenShareReward(5), prompts, plan, CancellationToken.None);
+
+    private sealed class RecordingReward : ITextReward
+    {
+        public IReadOnlyList<PromptedResponse> Seen { get; private set; } = [];
+
+        public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken)
+        {
+            Seen = responses;
+            return [.. responses.Select((_, i) => new TextScore(i, null, [i, 2]))];
+        }
+    }
 }

@@ -8,7 +8,7 @@ internal sealed class TokenShareReward(int token) : ITextReward
 {
     public static string Decode(IReadOnlyList<int> ids) => string.Join(' ', ids);
 
-    public static string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens) => Decode(skipSpecialTokens ? ids : [.. ids.Prepend(1)]);
+    public static string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens) => skipSpecialTokens ? Decode(ids) : $"verbatim {Decode(ids)}";
 
     public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken) => [.. responses.Select(item =>
     {

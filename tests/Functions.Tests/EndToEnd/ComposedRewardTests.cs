@@ -1,0 +1,98 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>Runs whose reward is made of several terms, and of none that is a classifier.</summary>
+public sealed class ComposedRewardTests(ComposedRewardTests.RunningApp running) : IClassFixture<ComposedRewardTests.RunningApp>
+{
+    private const int Steps = 2;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly ClassifierTerm Reward = new() { Source = "file:samples/models/reward" };
+
+    [Fact]
+    public async Task Every_term_is_weighed_and_reported()
+    {
+        var request = TinyRun.Request("composed", Steps);
+        request = request with
+        {
+            Reward = new RewardSettings
+            {
+                Terms =
+                [
+                    Reward with { Value = ClassifierValue.Difference, Weight = 0.5 },
+                    Reward with { Name = "in-context", Text = ClassifierText.QueryAndResponse, Weight = 0.25 },
+                    new ClassifierTerm { Name = "second-opinion", Source = "file:samples/models/judge", Value = ClassifierValue.Probability, Weight = 0 },
+                    new WordsTerm { Words = ["Person1", "the"] },
+                    new LengthTerm { MinWords = 8, MaxWords = 9, Weight = -2 },
+                    new RepetitionTerm { NGram = 1 },
+                ],
+            },
+            Ppo = request.Ppo with { MissingEosPenalty = 3 },
+        };
+        var view = await RunAsync(request);
+
+        Assert.InRange(view.Progress!.LastStep!.HateProbability!.Value, 0, 1);
+        foreach (var step in await MetricsAsync(request.RunId!))
+        {
+            double sum = request.Reward.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
+            Assert.Equal(sum, step[MetricNames.RewardMean], 1e-4);
+            Assert.Equal(step[MetricNames.RewardMean] - (3 * (1 - step[MetricNames.EndedShare])), step[MetricNames.ScoreMean], 1e-4);
+            Assert.InRange(step[MetricNames.EndedShare], 0, 0.99); // some are cut off after 16 tokens
+            Assert.NotEqual(step[MetricNames.RewardTerm("classifier")], step[MetricNames.RewardTerm("in-context")]);
+            Assert.All(["words", "repetition", "second-opinion"], name => Assert.InRange(step[MetricNames.RewardTerm(name)], 0.01, 0.99));
+            Assert.InRange(step[MetricNames.RewardTerm("length")], 0.001, 2);
+        }
+    }
+
+    [Fact]
+    public async Task A_run_can_do_without_a_classifier_as_its_reward()
+    {
+        var request = TinyRun.Request("wordless", Steps) with
+        {
+            Reward = new RewardSettings { Terms = [new WordsTerm { Words = ["stupid", "idiot", "jerk"] }, new LengthTerm { MaxWords = 30 }] },
+        };
+        var view = await RunAsync(request);
+
+        Assert.Null(view.Progress!.LastStep!.HateProbability);
+        Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.HateProbability, step.Keys));
+        string report = Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Report)));
+        Assert.DoesNotContain("by the reward model", report, StringComparison.Ordinal); // no chart of what was not measured
+        Assert.Contains("mean score", report, StringComparison.Ordinal);
+    }
+
+    private async Task<RunView> RunAsync(RunRequest request)
+    {
+        using (var accepted = await running.App.PostRunAsync(request))
+            Assert.True(accepted.StatusCode == HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
+        return await running.App.WaitAsync(request.RunId!, view => view.Status == "Completed", Patience);
+    }
+
+    private async Task<IReadOnlyList<Dictionary<string, double>>> MetricsAsync(string runId)
+    {
+        byte[] lines = await running.App.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.Metrics));
+        var steps = Encoding.UTF8.GetString(lines).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => JsonSerializer.Deserialize<Dictionary<string, double>>(line)!).ToArray();
+        Assert.Equal(Steps, steps.Length);
+        return steps;
+    }
+
+    /// <summary>One host for all runs.</summary>
+    public sealed class RunningApp : IAsyncLifetime
+    {
+        internal LocalApp App { get; } = new();
+
+        public async ValueTask InitializeAsync()
+        {
+            await App.StartAsync();
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            App.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
