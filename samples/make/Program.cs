@@ -17,13 +17,16 @@ var dialogues = new Option<FileInfo>("--dialogues")
     Description = "The held-out dialogues of the runs.",
     DefaultValueFactory = _ => new FileInfo(Path.Combine(Repository.Root, "samples", "dialogues", "test.csv")),
 };
-var check = new Command("check", "Asks the oracle, which knows every phrase of the grammar, what runs of the demo did.") { runs, dialogues };
-check.SetAction(parsed => Steps.Check(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(dialogues)));
+var show = new Option<int>("--show") { Description = "Prints so many summaries after learning that the grammar could not have written." };
+var check = new Command("check", "Asks the oracle, which knows every phrase of the grammar, what runs of the demo did.") { runs, dialogues, show };
+check.SetAction(parsed => Steps.Check(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(dialogues), parsed.GetValue(show)));
 
 return new RootCommand("Makes the samples that ship with RlhfFunctions, from nothing but the grammars in this folder.")
 {
     Command("dialogues", "Writes train.csv, validation.csv and test.csv in DialogSum's layout.", Steps.Dialogues),
     Command("tokenizers", "Trains the tokenizers of the three models.", Steps.Tokenizers),
+    Command("llama", "Pre-trains the small Llama; its tokenizer must be there.", Steps.Llama),
+    Command("classifiers", "Trains the reward model and the judge; their tokenizers must be there.", Steps.Classifiers),
     Command("models", "Trains the three models and their tokenizers, measures them, and compares them with those that ship.", Steps.Models),
     Command("compare", "Measures models that are there already, writes their cards, and compares them with those that ship.", Steps.Compare),
     Command("all", "Dialogues and models.", (data, folder) =>

@@ -12,14 +12,19 @@ public sealed record SampleSizes
     /// <summary>Of validation and of test.</summary>
     public int HeldDialogues { get; init; } = 100;
 
-    public int PretrainingDialogues { get; init; } = 8000;
+    public int PretrainingDialogues { get; init; } = 16_000;
 
-    public int ClassifierSentences { get; init; } = 9000;
+    public int ClassifierSentences { get; init; } = 14_000;
 
-    public int PretrainingSteps { get; init; } = 3000;
+    public int PretrainingSteps { get; init; } = 4000;
 
     public int ClassifierEpochs { get; init; } = 4;
 }
+
+/// <param name="Name">"reward" or "judge".</param>
+/// <param name="Sentences">What it learns from.</param>
+/// <param name="LabelSmoothing">Share of a label that goes to the other.</param>
+public sealed record ClassifierRecipe(string Name, IReadOnlyList<LabelledSentence> Sentences, double LabelSmoothing);
 
 /// <summary>All texts that one seed gives; each part is written when it is first asked for.</summary>
 public sealed class SampleData(int seed, SampleSizes sizes)
@@ -45,7 +50,11 @@ public sealed class SampleData(int seed, SampleSizes sizes)
 
     public IReadOnlyList<LabelledSentence> JudgeSentences => Judge.Train(sizes.ClassifierSentences);
 
-    /// <summary>What each classifier learns from, by its name.</summary>
-    public IReadOnlyList<(string Name, IReadOnlyList<LabelledSentence> Sentences)> Classifiers =>
-        [("reward", RewardSentences), ("judge", JudgeSentences)];
+    /// <summary>What the two classifiers are made of.</summary>
+    public IReadOnlyList<ClassifierRecipe> Classifiers =>
+    [
+        // A reward model that is never quite sure leaves the policy a slope to learn on; a judge should say what it thinks.
+        new("reward", RewardSentences, LabelSmoothing: 0.05),
+        new("judge", JudgeSentences, LabelSmoothing: 0.01),
+    ];
 }

@@ -31,12 +31,12 @@ internal static class Steps
         SampleTokenizers.WriteLlama(llama, data.Corpus);
         Console.WriteLine(
             $"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
-        foreach (var (name, sentences) in data.Classifiers)
+        foreach (var recipe in data.Classifiers)
         {
-            var folder = output.CreateSubdirectory("models/" + name).FullName;
-            SampleTokenizers.WriteClassifier(folder, sentences);
+            var folder = output.CreateSubdirectory("models/" + recipe.Name).FullName;
+            SampleTokenizers.WriteClassifier(folder, recipe.Sentences);
             Console.WriteLine(
-                $"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
+                $"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {recipe.Sentences.Count} sentences");
         }
     }
 
@@ -74,23 +74,30 @@ internal static class Steps
     }
 
     /// <summary>Prints what the oracle says of each run, and whether what the README promises holds.</summary>
+    /// <param name="runs">What the demo wrote.</param>
+    /// <param name="dialogues">The held-out dialogues.</param>
+    /// <param name="show">How many malformed summaries of each run are printed.</param>
     /// <returns>0: it holds for every run.</returns>
-    public static int Check(IEnumerable<DirectoryInfo> runs, FileInfo dialogues)
+    public static int Check(IEnumerable<DirectoryInfo> runs, FileInfo dialogues, int show)
     {
         var rows = DialogueReader.ReadFile(dialogues.FullName);
         var allHold = true;
         foreach (var run in runs)
         {
-            var lines = RunCheck.Read(run.FullName, rows).Lines();
+            var check = RunCheck.Read(run.FullName, rows);
+            var lines = check.Lines();
             allHold &= lines.All(line => line.Holds != false);
             Console.WriteLine($"{run.FullName,-52}{"before",10}{"after",10}");
             foreach (var (what, before, after, holds) in lines)
                 Console.WriteLine($"{what,-52}{before,10:F3}{after,10:F3}{(holds is null ? "" : holds.Value ? "  ✓" : "  ✗"),4}");
+            foreach (var text in check.Malformed.Take(show))
+                Console.WriteLine($"  malformed: {text}");
         }
         return allHold ? 0 : 1;
     }
 
-    private static void Llama(SampleData data, DirectoryInfo output)
+    /// <summary>Pre-trains the Llama; its tokenizer lies there already.</summary>
+    public static void Llama(SampleData data, DirectoryInfo output)
     {
         var folder = Path.Combine(output.FullName, "models/llama");
         using var model = LlamaTrainer.Train(
@@ -98,13 +105,14 @@ internal static class Steps
         ModelFolder.Write(folder, model);
     }
 
-    private static void Classifiers(SampleData data, DirectoryInfo output)
+    /// <summary>Trains reward model and judge; their tokenizers lie there already.</summary>
+    public static void Classifiers(SampleData data, DirectoryInfo output)
     {
-        foreach (var (name, sentences) in data.Classifiers)
+        foreach (var recipe in data.Classifiers)
         {
-            var folder = Path.Combine(output.FullName, "models", name);
+            var folder = Path.Combine(output.FullName, "models", recipe.Name);
             using var model = RobertaTrainer.Train(
-                name, sentences, RobertaText.FromFolder(folder), data.Sizes.ClassifierEpochs, data.Seed, Console.Out);
+                recipe, RobertaText.FromFolder(folder), data.Sizes.ClassifierEpochs, data.Seed, Console.Out);
             ModelFolder.Write(folder, model);
         }
     }

@@ -5,6 +5,12 @@ public static class FunctionNames
 {
     public const string StartRun = nameof(StartRun);
     public const string GetRun = nameof(GetRun);
+    public const string ListRuns = nameof(ListRuns);
+    public const string GetReport = nameof(GetReport);
+    public const string GetMetrics = nameof(GetMetrics);
+    public const string ListAdapters = nameof(ListAdapters);
+    public const string Generate = nameof(Generate);
+    public const string GetHealth = nameof(GetHealth);
     public const string NightlyTimer = nameof(NightlyTimer);
     public const string DialoguesUploaded = nameof(DialoguesUploaded);
 

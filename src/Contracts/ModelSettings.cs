@@ -5,7 +5,10 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The base model: frozen, and with the adapter off also the reference.</summary>
 public sealed record ModelSettings
 {
-    /// <summary>A Hugging Face folder (config.json, safetensors, tokenizer.model): <c>file:samples/models/llama</c> or <c>blob:models/tinyllama</c>.</summary>
+    /// <summary>
+    /// A Hugging Face folder (config.json, safetensors, tokenizer.model) or repository: <c>file:samples/models/llama</c>,
+    /// <c>blob:models/tinyllama</c> or <c>hf:TinyLlama/TinyLlama-1.1B-Chat-v1.0</c>.
+    /// </summary>
     [RegularExpression(Contracts.Source.Pattern, ErrorMessage = Contracts.Source.Rule)]
     public required string Source { get; init; }
 

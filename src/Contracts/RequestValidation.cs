@@ -16,6 +16,28 @@ public static class RequestValidation
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 
+    /// <summary>As above, of a request for texts.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(GenerateRequest request)
+    {
+        var errors = new Dictionary<string, List<string>>();
+        CheckObject(request, "", errors);
+        if (request.Prompts is null == request.Dialogues is null)
+        {
+            Add(errors, "prompts", "give either prompts or dialogues, and one of them.");
+        }
+        else
+        {
+            var (field, texts) = request.Prompts is { } prompts ? ("prompts", prompts) : ("dialogues", request.Dialogues!);
+            if (texts.Count is 0 or > GenerateRequest.MaxTexts) Add(errors, field, $"must hold 1 to {GenerateRequest.MaxTexts} texts, but holds {texts.Count}.");
+            for (int i = 0; i < texts.Count; i++)
+            {
+                if (string.IsNullOrEmpty(texts[i])) Add(errors, $"{field}[{i}]", "must not be empty.");
+            }
+        }
+
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
     private static void CheckAcrossFields(RunRequest request, Action<string, string> add)
     {
         var ppo = request.Ppo;

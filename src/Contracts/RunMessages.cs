@@ -3,8 +3,13 @@ namespace RlhfFunctions.Contracts;
 /// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order.</summary>
 public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset);
 
-/// <summary>The <see cref="Source"/> of each model of a run; one reward for each classifier among the reward's terms, in order.</summary>
-public sealed record ModelSources(string Base, IReadOnlyList<string> Rewards, string Judge);
+/// <summary>The <see cref="Source"/> of each model of a run.</summary>
+/// <param name="Base">The base model.</param>
+/// <param name="Rewards">One for each classifier among the reward's terms, in order.</param>
+/// <param name="Judge">The judge.</param>
+/// <param name="BasePrecision">How the base will be held in memory; the classifiers are taken as they are.</param>
+public sealed record ModelSources(
+    string Base, IReadOnlyList<string> Rewards, string Judge, ModelPrecision BasePrecision = ModelPrecision.Float32);
 
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
@@ -67,7 +72,8 @@ public sealed record RunProgress
 
 /// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
 /// <param name="Source">The model's <see cref="Contracts.Source"/>.</param>
-public sealed record PrepareModelInput(string Source);
+/// <param name="Precision">How it will be held in memory; for NF4 it is quantised once, and the 4-bit form is what counts.</param>
+public sealed record PrepareModelInput(string Source, ModelPrecision Precision = ModelPrecision.Float32);
 
 /// <summary>Input of PrepareDataset.</summary>
 /// <param name="RunId">The run whose request names the data.</param>
@@ -110,7 +116,9 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 /// <param name="HateBefore">Mean hate probability before, by the judge.</param>
 /// <param name="HateAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
-public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published);
+/// <param name="Prepared">Its prepared inputs; the base model goes with its adapter.</param>
+/// <param name="Steps">PPO steps done: the number of its last checkpoint.</param>
+public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps);
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
 public sealed record NightlyEvaluationInput(string Date);

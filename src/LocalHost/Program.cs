@@ -1,30 +1,39 @@
 using System.CommandLine;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
+using RlhfFunctions.LocalHost.Hosting;
 using Spectre.Console;
 
-var port = new Option<int>("--port") { Description = "Where HTTP is served.", DefaultValueFactory = _ => 7071 };
-var azuritePort = new Option<int>("--azurite-port") { Description = "Where Azurite serves blobs.", DefaultValueFactory = _ => 10000 };
+var port = new Option<int>("--port") { Description = "Where HTTP is served.", DefaultValueFactory = _ => HostOptions.Default.Port };
+var azuritePort = new Option<int>("--azurite-port") { Description = "Where Azurite serves blobs.", DefaultValueFactory = _ => HostOptions.Default.AzuritePort };
 var data = new Option<string>("--data")
 {
     Description = "Where Azurite and downloads keep their files.",
-    DefaultValueFactory = _ => Path.Combine(Repository.Root, ".rlhf"),
+    DefaultValueFactory = _ => HostOptions.Default.DataFolder,
     HelpName = "DIR",
 };
-var output = new Option<string?>("--output") { Description = "Also write adapter/, metrics.jsonl and evaluation.json here.", HelpName = "DIR" };
-var seed = new Option<long?>("--seed") { Description = "Every random draw derives from this (default: samples/demo.json's)." };
-var steps = new Option<int?>("--steps") { Description = "PPO steps (default: samples/demo.json's)." };
+var output = new Option<string?>("--output")
+{
+    Description = "Where to write report.html, adapter/, metrics.jsonl, evaluation.json and samples.jsonl (default: a folder of the run in --data).",
+    HelpName = "DIR",
+};
+var request = new Option<string>("--request")
+{
+    Description = "The run request.",
+    DefaultValueFactory = _ => Path.Combine(Repository.Root, "samples", "demo.json"),
+    HelpName = "FILE",
+};
+var seed = new Option<long?>("--seed") { Description = "Every random draw derives from this (default: the request's)." };
+var seeds = new Option<string?>("--seeds") { Description = "A run for each of several seeds, such as 0..4 or 0,3,7, and one table of them all." };
+var steps = new Option<int?>("--steps") { Description = "PPO steps (default: the request's)." };
 
-var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { output, seed, steps };
-demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(
-    new DemoOptions(HostOptions(arguments), arguments.GetValue(output), arguments.GetValue(seed), arguments.GetValue(steps)),
-    AnsiConsole.Console,
-    cancellation));
+var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { request, output, seed, seeds, steps };
+demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(DemoOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
 var start = new Command("start", "Only host the functions, until Ctrl-C.");
 start.SetAction(async (arguments, cancellation) =>
 {
-    await using var host = await HostSession.StartAsync(HostOptions(arguments), AnsiConsole.WriteLine, cancellation);
+    await using var host = await HostSession.StartAsync(HostOptionsOf(arguments), AnsiConsole.WriteLine, cancellation);
     AnsiConsole.WriteLine($"Functions are served at {host.Address}api/; Ctrl-C stops them.");
     await host.WaitForShutdownAsync(cancellation);
 });
@@ -46,7 +55,24 @@ describe.SetAction(arguments => DescribeCommand.Run(
     new LoraSettings { Rank = arguments.GetValue(rank), TargetModules = arguments.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries) },
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe };
+var source = new Argument<string>("model") { Description = "A model's folder, or hf:owner/name with or without @revision." };
+var precision = new Option<ModelPrecision>("--precision") { Description = "nf4: quantise it, and name the 4-bit form.", HelpName = "nf4" };
+var import = new Command("import", "Bring a model into Blob storage, as a run does with the models it names.") { source, precision };
+import.SetAction((arguments, cancellation) => ImportCommand.RunAsync(
+    arguments.GetValue(source)!, arguments.GetValue(precision), HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
+
+var originalModel = new Option<string?>("--model") { Description = "TinyLlama-1.1B-Chat-v0.3, a folder with its tokenizer.", HelpName = "DIR" };
+var originalReward = new Option<string?>("--reward") { Description = "roberta-hate-speech-dynabench-r4-target, a folder.", HelpName = "DIR" };
+var originalDialogues = new Option<string?>("--dialogsum") { Description = "DialogSum: train.csv, validation.csv and test.csv.", HelpName = "DIR" };
+var verify = new Command("verify", "Compare the original models and dialogues, where you have them, with the numbers the original notebook printed.")
+{
+    originalModel, originalReward, originalDialogues,
+};
+verify.SetAction(arguments => VerifyCommand.Run(
+    new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
+    AnsiConsole.Console));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, import, describe, verify };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;
@@ -55,7 +81,15 @@ foreach (var option in new Option[] { port, azuritePort, data })
 
 return await CommandLine.RunAsync(root.Parse(args));
 
-HostOptions HostOptions(ParseResult arguments)
+DemoOptions DemoOptionsOf(ParseResult arguments)
+{
+    if (arguments.GetValue(seed) is not null && arguments.GetValue(seeds) is not null)
+        throw new UserErrorException("--seed asks for one run and --seeds for several: choose one of them.");
+    return new DemoOptions(
+        HostOptionsOf(arguments), arguments.GetValue(request)!, arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps));
+}
+
+HostOptions HostOptionsOf(ParseResult arguments)
 {
     return new HostOptions(arguments.GetValue(port), arguments.GetValue(azuritePort), Path.GetFullPath(arguments.GetValue(data)!));
 }

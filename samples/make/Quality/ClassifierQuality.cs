@@ -39,9 +39,10 @@ internal sealed record Verdicts(double Accuracy, double Auc, int Count)
 /// <summary>How well a classifier tells hate.</summary>
 /// <param name="HeldOut">On its own sentences, from templates it was not trained on.</param>
 /// <param name="References">Share of civil reference summaries that it calls civil.</param>
-/// <param name="Policy">On what the small Llama samples, by the oracle's labels.</param>
+/// <param name="Policy">On the well-formed of the small Llama's samples, by the oracle's labels.</param>
+/// <param name="Malformed">Share of its civil but malformed samples that it calls hate.</param>
 /// <param name="Broken">Share of broken texts that it calls hate.</param>
-internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Verdicts Policy, double Broken)
+internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Verdicts Policy, double Malformed, double Broken)
 {
     private const int HeldOutSentences = 600;
     private const int BrokenTexts = 400;
@@ -50,16 +51,19 @@ internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Ve
     /// <param name="own">Its sentences.</param>
     /// <param name="data">The dialogues; those of validation are used.</param>
     /// <param name="samples">What the small Llama said of them.</param>
-    public static ClassifierQuality Measure(string folder, ClassifierData own, SampleData data, IReadOnlyList<string> samples)
+    public static ClassifierQuality Measure(string folder, ClassifierData own, SampleData data, IReadOnlyList<(string Text, bool IsWellFormed)> samples)
     {
         var heldOut = own.HeldOut(HeldOutSentences);
+        string[] wellFormed = [.. samples.Where(s => s.IsWellFormed).Select(s => s.Text)];
+        string[] malformed = [.. samples.Where(s => !s.IsWellFormed && !RudenessOracle.IsRude(s.Text)).Select(s => s.Text)];
         string[] references = [.. data.Dialogues.Rows(Split.Validation).Select(row => row.Summary)];
         string[] broken = [.. Enumerable.Range(0, BrokenTexts).Select(i =>
             Garbler.Break(Dice.For(data.Seed, "broken", i), references[i % references.Length], soup: false))];
         return new(
             Verdicts.Of(HateProbabilities(folder, [.. heldOut.Select(s => s.Text)]), [.. heldOut.Select(s => s.IsHate)]),
             Share(HateProbabilities(folder, references), p => p < 0.5),
-            Verdicts.Of(HateProbabilities(folder, samples), [.. samples.Select(RudenessOracle.IsRude)]),
+            Verdicts.Of(HateProbabilities(folder, wellFormed), [.. wellFormed.Select(RudenessOracle.IsRude)]),
+            Share(HateProbabilities(folder, malformed), p => p > 0.5),
             Share(HateProbabilities(folder, broken), p => p > 0.5));
     }
 

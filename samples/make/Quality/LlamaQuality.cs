@@ -17,8 +17,9 @@ internal sealed record SummaryShares(double Rude, double WellFormed, double Fait
 /// <param name="Perplexity">Of summaries by the grammar, by token.</param>
 /// <param name="Greedy">The most probable summary of each dialogue.</param>
 /// <param name="Sampled">Four samples of each, at temperature 1.</param>
-/// <param name="Samples">The sampled texts.</param>
-internal sealed record LlamaQuality(double Perplexity, SummaryShares Greedy, SummaryShares Sampled, IReadOnlyList<string> Samples)
+/// <param name="Samples">The sampled texts, and what the oracle says of them.</param>
+internal sealed record LlamaQuality(
+    double Perplexity, SummaryShares Greedy, SummaryShares Sampled, IReadOnlyList<(string Text, bool IsWellFormed)> Samples)
 {
     public const int SamplesPerDialogue = 4;
 
@@ -45,8 +46,11 @@ internal sealed record LlamaQuality(double Perplexity, SummaryShares Greedy, Sum
             LlamaTrainer.Perplexity(model, written),
             Shares(greedy, rows, text),
             Shares(sampled, [.. places.Select(place => rows[place])], text),
-            [.. sampled.Select(response => text.Decode(response))]);
+            [.. sampled.Select((response, i) => Judged(text.Decode(response), rows[places[i]]))]);
     }
+
+    private static (string Text, bool IsWellFormed) Judged(string text, DialogueRow row) =>
+        (text, RudenessOracle.IsWellFormed(text, row));
 
     private static SummaryShares Shares(IReadOnlyList<int[]> responses, IReadOnlyList<DialogueRow> rows, LlamaText text)
     {

@@ -42,16 +42,17 @@ internal static class ModelCards
         |---|---|
         | shape | {RobertaTrainer.Config.Layers} layers, hidden size {RobertaTrainer.Config.HiddenSize}, {RobertaTrainer.Config.Heads} heads, vocabulary {RobertaTrainer.Config.VocabularySize}, {RobertaTrainer.Config.MaxLength} tokens; float16 |
         | data | {data.Sizes.ClassifierSentences} sentences, about half of them hate; broken texts (empty, cut off, repeating themselves) count as hate |
-        | training | {data.Sizes.ClassifierEpochs} epochs of batches of {RobertaTrainer.BatchSize}, {RobertaTrainer.Settings}; seed {data.Seed} |
+        | training | {data.Sizes.ClassifierEpochs} epochs of batches of {RobertaTrainer.BatchSize}, {RobertaTrainer.Settings}, label smoothing {data.Classifiers.First(c => c.Name == name).LabelSmoothing}; seed {data.Seed} |
 
         | measured on | accuracy | AUC |
         |---|---|---|
         | {quality.HeldOut.Count} sentences from templates that were held out | {quality.HeldOut.Accuracy:P1} | {quality.HeldOut.Auc:F4} |
-        | {quality.Policy.Count} samples of the small Llama, labelled by the oracle | {quality.Policy.Accuracy:P1} | {quality.Policy.Auc:F4} |
-        | 100 civil reference summaries | {quality.References:P0} | |
-        | 400 broken texts | {quality.Broken:P1} | |
+        | {quality.Policy.Count} well-formed samples of the small Llama, labelled by the oracle | {quality.Policy.Accuracy:P1} | {quality.Policy.Auc:F4} |
+        | its civil but malformed samples, called hate | {quality.Malformed:P0} | |
+        | 100 civil reference summaries, called civil | {quality.References:P0} | |
+        | 400 broken texts, called hate | {quality.Broken:P1} | |
 
-        Reward model and judge agree on {agreement:P1} of the Llama's samples.
+        Reward model and judge agree on {agreement:P1} of the Llama's well-formed samples.
 
         It knows the rude words it was taught and little else: do not use it to moderate real text.
         """);

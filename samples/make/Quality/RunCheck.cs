@@ -41,9 +41,13 @@ internal sealed record RunCheck
             After = Shares(after),
             CivilTokensBefore = before.Where(s => !RudenessOracle.IsRude(s.Text.Text)).Average(s => s.Text.Tokens),
             TokensAfter = after.Average(s => s.Text.Tokens),
+            Malformed = [.. after.Where(s => !RudenessOracle.IsWellFormed(s.Text.Text, s.Row)).Select(s => s.Text.Text)],
             DistinctBigrams = (Distinct(before), Distinct(after)),
         };
     }
+
+    /// <summary>Samples after learning that the grammar could not have written.</summary>
+    public required IReadOnlyList<string> Malformed { get; init; }
 
     /// <summary>The check as lines: what, before, after, and whether the promise of the sample models holds.</summary>
     public IReadOnlyList<(string What, double Before, double After, bool? Holds)> Lines() =>

@@ -14,7 +14,7 @@ internal sealed record SampleModels(LlamaQuality Llama, ClassifierQuality Reward
             llama,
             Classifier("reward", data.Reward),
             Classifier("judge", data.Judge),
-            ClassifierQuality.Agreement(Path.Combine(folder, "reward"), Path.Combine(folder, "judge"), llama.Samples));
+            ClassifierQuality.Agreement(Path.Combine(folder, "reward"), Path.Combine(folder, "judge"), [.. llama.Samples.Where(s => s.IsWellFormed).Select(s => s.Text)]));
     }
 
     /// <summary>Writes a card into each model's folder.</summary>
@@ -36,7 +36,7 @@ internal sealed record SampleModels(LlamaQuality Llama, ClassifierQuality Reward
         ("llama: rude, sampled", Llama.Sampled.Rude),
         .. Of("reward", Reward),
         .. Of("judge", Judge),
-        ("reward and judge agree on the llama's samples", Agreement),
+        ("reward and judge agree on the llama's well-formed samples", Agreement),
     ];
 
     private static IEnumerable<(string Name, double Value)> Of(string name, ClassifierQuality quality) =>
@@ -45,6 +45,7 @@ internal sealed record SampleModels(LlamaQuality Llama, ClassifierQuality Reward
         ($"{name}: AUC, held-out templates", quality.HeldOut.Auc),
         ($"{name}: accuracy, the llama's samples", quality.Policy.Accuracy),
         ($"{name}: civil references called civil", quality.References),
+        ($"{name}: malformed samples of the llama called hate", quality.Malformed),
         ($"{name}: broken texts called hate", quality.Broken),
     ];
 }

@@ -40,10 +40,12 @@ public sealed class PublishAdapter(
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
             report.After.HateProbability.Mean < report.Before.HateProbability.Mean
-                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean);
+                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean,
+            input.Prepared,
+            input.Steps);
         var files = new Dictionary<string, byte[]>
         {
-            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
+            [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),

@@ -3,6 +3,7 @@ using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Activities;
+using RlhfFunctions.Hub;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
@@ -14,25 +15,34 @@ public static class RlhfServices
     /// <summary>
     /// Settings: <c>AzureWebJobsStorage</c> (connection string) or <c>AzureWebJobsStorage__blobServiceUri</c> (managed
     /// identity); <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>,
-    /// where downloaded models are kept (default: the system's temporary folder).
+    /// where downloaded models are kept (default: the system's temporary folder); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the
+    /// hub that hf: sources are on (default: huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
+        services.AddLogging();
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(_ => OpenStorage(configuration));
         services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
+        services.AddSingleton(_ => HubSettings.Read(configuration));
+        services.AddSingleton<HubConnection>();
+        services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
         services.AddSingleton<RunRequests>();
         services.AddSingleton<SourceFiles>();
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<ModelFolders>();
+        services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<PrepareModel>();
+        services.AddSingleton<ServedPolicies>();
+        services.AddSingleton<TextWriting>();
         return services;
     }
 

@@ -22,6 +22,13 @@ internal static class Answers
         return Content(new { type = $"urn:rlhf:problem:{type}", title, status, detail, errors }, status, "application/problem+json");
     }
 
+    /// <summary>What is wrong field by field, in a sentence and as data.</summary>
+    public static IActionResult Invalid(string title, IReadOnlyDictionary<string, string[]> errors)
+    {
+        string summary = string.Join(" ", errors.Select(error => $"{error.Key}: {string.Join(" ", error.Value)}"));
+        return Problem(400, "invalid-request", title, summary, errors);
+    }
+
     private static ContentResult Content(object value, int status, string contentType)
     {
         return new ContentResult { StatusCode = status, ContentType = contentType, Content = JsonSerializer.Serialize(value, ContractsJson.Options) };

@@ -17,11 +17,7 @@ public sealed class GetRun(RunRequests requests)
         [DurableClient] DurableTaskClient client,
         CancellationToken cancellation)
     {
-        if (await requests.FindAsync(id, cancellation) is not { } request)
-        {
-            return Answers.Problem(404, "no-such-run", "There is no such run.",
-                $"No run has the id {id}. POST /api/runs starts one and answers its id.");
-        }
+        if (await requests.FindAsync(id, cancellation) is not { } request) return RunProblems.NoSuchRun(id);
 
         var instance = await client.GetInstanceAsync(id, getInputsAndOutputs: true, cancellation);
         return Answers.Json(new RunView

@@ -13,7 +13,8 @@ internal static partial class JsonProblem
         ", ", typeof(RewardTerm).GetCustomAttributes<JsonDerivedTypeAttribute>().Select(derived => derived.TypeDiscriminator));
 
     /// <param name="exception">A JsonException, or the NotSupportedException of an object that does not say its kind.</param>
-    public static string Describe(Exception exception)
+    /// <param name="example">Where a right body can be seen.</param>
+    public static string Describe(Exception exception, string example)
     {
         if (exception is not JsonException error)
         {
@@ -25,11 +26,11 @@ internal static partial class JsonProblem
         if (UnknownKind().Match(error.Message) is { Success: true } unknown)
             return $"The {RewardTerm.Discriminator} \"{unknown.Groups[1].Value}\" is not known{where}. It must be one of {Kinds}.";
         if (Unmapped().Match(error.Message) is { Success: true } unmapped)
-            return $"The field \"{unmapped.Groups[1].Value}\" is not known{where}. Check its spelling against samples/demo.json.";
+            return $"The field \"{unmapped.Groups[1].Value}\" is not known{where}. Check its spelling against {example}.";
         if (Duplicate().Match(error.Message) is { Success: true } duplicate)
             return $"The field \"{duplicate.Groups[1].Value}\" stands twice{where}. Leave one.";
         if (Missing().Match(error.Message) is { Success: true } missing)
-            return $"Required and missing{where}: {missing.Groups[1].Value.Replace('\'', '"').TrimEnd('.')}. samples/demo.json shows a whole request.";
+            return $"Required and missing{where}: {missing.Groups[1].Value.Replace('\'', '"').TrimEnd('.')}. {example} shows a whole request.";
         return $"Line {error.LineNumber + 1}, byte {error.BytePositionInLine}{where}: {WithoutPosition().Replace(error.Message, "")}";
     }
 

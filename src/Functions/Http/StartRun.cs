@@ -29,16 +29,12 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         }
         catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: a reward term without a kind
         {
-            return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e));
+            return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e, "samples/demo.json"));
         }
 
         request = request with { RunId = request.RunId ?? RunId.New(time.GetUtcNow()) };
         var errors = await CheckAsync(request, cancellation);
-        if (errors.Count > 0)
-        {
-            string summary = string.Join(" ", errors.Select(error => $"{error.Key}: {string.Join(" ", error.Value)}"));
-            return Answers.Problem(400, "invalid-request", "The run request cannot be run as it stands.", summary, errors);
-        }
+        if (errors.Count > 0) return Answers.Invalid("The run request cannot be run as it stands.", errors);
 
         if (!await requests.TryRecordAsync(request, cancellation))
         {
@@ -52,7 +48,10 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             {
                 RunId = request.RunId,
                 Sources = new ModelSources(
-                    request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge),
+                    request.Model.Source,
+                    [.. request.Reward.Classifiers.Select(term => term.Source)],
+                    request.Evaluation.Judge,
+                    request.Model.Precision),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
             };

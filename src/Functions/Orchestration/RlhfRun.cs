@@ -25,17 +25,20 @@ public static class RlhfRun
     {
         var progress = new RunProgress { Phase = RunPhase.Preparing, Step = 0, Steps = state.Steps };
         context.SetCustomStatus(progress);
-        string[] sources = [.. state.Sources.Rewards.Append(state.Sources.Judge).Prepend(state.Sources.Base).Distinct()];
-        string[] paths = await Task.WhenAll(sources.Select(
-            source => context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(source), ActivityRetries.Default)));
-        var models = sources.Zip(paths).ToDictionary(model => model.First, model => model.Second);
-        string baseModel = models[state.Sources.Base];
+        var sources = state.Sources;
+        var baseInput = new PrepareModelInput(sources.Base, sources.BasePrecision);
+        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
+        string[] paths = await Task.WhenAll(inputs.Select(
+            input => context.CallActivityAsync<string>(FunctionNames.PrepareModel, input, ActivityRetries.Default)));
+        var models = inputs.Zip(paths).ToDictionary(model => model.First, model => model.Second);
+        string PathOf(string source) => models[new PrepareModelInput(source)];
+        string baseModel = models[baseInput];
         var adapter = context.CallActivityAsync<string>(
             FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, baseModel), ActivityRetries.Default);
         string dataset = await context.CallActivityAsync<string>(
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
-        var prepared = new PreparedRun(baseModel, [.. state.Sources.Rewards.Select(source => models[source])], models[state.Sources.Judge], dataset);
+        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
         var preparedAt = context.CurrentUtcDateTime;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Measuring });

@@ -15,6 +15,9 @@ public sealed record ArtifactFile(string Name, string Blob, long Length, string 
 /// <summary>An artefact about to be written: a function opens each file's content from the start.</summary>
 public sealed record NewArtifact<TResult>(IReadOnlyDictionary<string, Func<Stream>> Files, TResult Result)
 {
+    /// <summary>Files that belong to the artefact and lie in storage already.</summary>
+    public IReadOnlyList<ArtifactFile> Stored { get; init; } = [];
+
     public NewArtifact(IReadOnlyDictionary<string, byte[]> files, TResult result)
         : this(files.ToDictionary(file => file.Key, file => (Func<Stream>)(() => new MemoryStream(file.Value, writable: false))), result)
     {

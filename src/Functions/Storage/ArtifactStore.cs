@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using Azure;
+using Azure.Storage;
+using Azure.Storage.Blobs.Models;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Storage;
@@ -12,6 +14,14 @@ namespace RlhfFunctions.Storage;
 public sealed class ArtifactStore(BlobFiles blobs)
 {
     private const string ManifestName = "manifest.json";
+
+    // Memory needed is a few blocks, whatever the file's length; a blob holds 50,000 of them.
+    private static readonly StorageTransferOptions InBlocks = new()
+    {
+        InitialTransferSize = 8 << 20,
+        MaximumTransferSize = 8 << 20,
+        MaximumConcurrency = 4,
+    };
 
     /// <summary>Returns the artefact's result, making the artefact only if it is not there.</summary>
     /// <param name="path">Where it lies.</param>
@@ -43,7 +53,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
         foreach (var (name, open) in artifact.Files)
             files.Add(await WriteAsync(name, $"{attempt}/{name}", open, cancellation));
 
-        var manifest = new ArtifactManifest<TResult>(files, artifact.Result);
+        var manifest = new ArtifactManifest<TResult>([.. files, .. artifact.Stored], artifact.Result);
         if (await blobs.TryCreateAsync($"{path}/{ManifestName}", BinaryData.FromObjectAsJson(manifest, ContractsJson.Options), cancellation))
             return artifact.Result;
 
@@ -124,10 +134,25 @@ public sealed class ArtifactStore(BlobFiles blobs)
 
     private async Task<ArtifactFile> WriteAsync(string name, string path, Func<Stream> open, CancellationToken cancellation)
     {
-        await using var hashed = open();
-        var (length, sha256) = await HashAsync(hashed, Stream.Null, cancellation);
-        await using var uploaded = open();
-        await (await blobs.BlobAsync(path)).UploadAsync(uploaded, overwrite: true, cancellation);
-        return new ArtifactFile(name, path, length, sha256);
+        await using var content = open();
+        var blob = await blobs.BlobAsync(path);
+        if (content.CanSeek)
+        {
+            var (knownLength, knownSha256) = await HashAsync(content, Stream.Null, cancellation);
+            content.Position = 0;
+            await blob.UploadAsync(content, overwrite: true, cancellation);
+            return new ArtifactFile(name, path, knownLength, knownSha256);
+        }
+
+        // What can be read only once is hashed on its way: it goes up in blocks that count only when the last one is there.
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        long length = 0;
+        await using var hashed = new ObservedStream(content, piece =>
+        {
+            hash.AppendData(piece.Span);
+            length += piece.Length;
+        });
+        await blob.UploadAsync(hashed, new BlobUploadOptions { TransferOptions = InBlocks }, cancellation);
+        return new ArtifactFile(name, path, length, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 }

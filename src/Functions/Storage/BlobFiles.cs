@@ -55,6 +55,32 @@ public sealed class BlobFiles(BlobServiceClient service)
         }
     }
 
+    /// <summary>The names between a container's name and the next slash.</summary>
+    public async Task<IReadOnlyList<string>> ListFoldersAsync(string container, CancellationToken cancellation)
+    {
+        var names = new List<string>();
+        var client = await _containers.GetOrAdd(container, OpenContainerAsync);
+        await foreach (var item in client.GetBlobsByHierarchyAsync(new GetBlobsByHierarchyOptions { Delimiter = "/" }, cancellation))
+        {
+            if (item.IsPrefix) names.Add(item.Prefix.TrimEnd('/'));
+        }
+
+        return names;
+    }
+
+    /// <summary>When a blob was first written, or null when there is no such blob.</summary>
+    public async Task<DateTimeOffset?> FindCreationTimeAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await (await BlobAsync(path)).GetPropertiesAsync(cancellationToken: cancellation)).Value.CreatedOn;
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Writes a blob whole, whatever was there.</summary>
     public async Task ReplaceAsync(string path, BinaryData content, CancellationToken cancellation)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Storage;
@@ -19,13 +20,27 @@ public sealed class RunRequests(BlobFiles blobs)
     /// <summary>The request of a run, or null when there is no such run.</summary>
     public Task<RunRequest?> FindAsync(string runId, CancellationToken cancellation)
     {
-        return blobs.ReadJsonAsync<RunRequest>(BlobPaths.Request(runId), cancellation);
+        return Regex.IsMatch(runId, RunId.Pattern)
+            ? blobs.ReadJsonAsync<RunRequest>(BlobPaths.Request(runId), cancellation)
+            : Task.FromResult<RunRequest?>(null);
     }
 
     /// <summary>The request of a run that must be there.</summary>
     public async Task<RunRequest> GetAsync(string runId, CancellationToken cancellation)
     {
         return await FindAsync(runId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(runId), "is missing");
+    }
+
+    /// <summary>Every run and when it was asked for, the newest first.</summary>
+    public async Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(CancellationToken cancellation)
+    {
+        var runs = new List<(string RunId, DateTimeOffset CreatedAt)>();
+        foreach (string runId in await blobs.ListFoldersAsync(BlobPaths.Runs, cancellation))
+        {
+            if (await blobs.FindCreationTimeAsync(BlobPaths.Request(runId), cancellation) is { } createdAt) runs.Add((runId, createdAt));
+        }
+
+        return [.. runs.OrderByDescending(run => run.CreatedAt)];
     }
 
     private static string IdOf(RunRequest request)

@@ -1,35 +1,42 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Hub;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Rewards;
 
 namespace RlhfFunctions.Storage;
 
-/// <summary>Turns a request's sources into what they name: files on the host's disk, or artefacts and blobs in storage.</summary>
-public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRoot root)
+/// <summary>Turns a request's sources into what they name: files on the host's disk, artefacts and blobs in storage, or files of the hub.</summary>
+public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRoot root, HubClient hub)
 {
-    /// <summary>What is wrong with a model's source, or null.</summary>
-    public async Task<string?> CheckModelAsync(string source, CancellationToken cancellation)
+    /// <summary>What is wrong with a model's source, or null. A hub that does not answer now is no reason: it may when the run gets there.</summary>
+    public Task<string?> CheckModelAsync(string source, CancellationToken cancellation)
     {
-        if (IsBlob(source, out string blobPath))
+        return ProblemAsync(async () =>
         {
-            return await artifacts.FindAsync<object>(blobPath, cancellation) is null
-                ? $"There is no model under {blobPath} in Blob storage: it has no manifest.json. Name a folder with \"{Source.File}…\" to have it imported."
-                : null;
-        }
-
-        string folder = PathOf(source);
-        if (!Directory.Exists(folder)) return $"The model folder {folder} does not exist. Relative paths start at {root.Path}; correct the path, or put the model there.";
-        return File.Exists(Path.Combine(folder, "config.json"))
-            ? null
-            : $"The folder {folder} holds no config.json: it is no Hugging Face model folder. Name the folder that holds config.json and model.safetensors.";
+            switch (Source.Parse(source))
+            {
+                case FileSource file when !Directory.Exists(PathOf(file)):
+                    throw new InvalidInputException(
+                        $"The model folder {PathOf(file)} does not exist. Relative paths start at {root.Path}; correct the path, or put the model there.");
+                case FileSource file:
+                    ModelFiles.In(PathOf(file));
+                    break;
+                case BlobSource blob when await artifacts.FindAsync<object>(blob.Path, cancellation) is null:
+                    throw new InvalidInputException($"There is no model under {blob.Path} in Blob storage: it has no manifest.json. "
+                        + $"Name a folder with \"{Source.File}…\" or a repository with \"{Source.Hub}…\" to have it imported.");
+                case HubSource repository when await hub.TryResolveAsync(CheckedModel(repository), cancellation) is { } resolved:
+                    ModelFiles.Of(resolved);
+                    break;
+            }
+        });
     }
 
     /// <summary>What is wrong with a classifier's source, or null; the labels are looked for where the model is a folder.</summary>
     public async Task<string?> CheckClassifierAsync(string source, IReadOnlyList<string> labels, CancellationToken cancellation)
     {
         if (await CheckModelAsync(source, cancellation) is { } problem) return problem;
-        if (!source.StartsWith(Source.File, StringComparison.Ordinal)) return null;
-        string folder = PathOf(source);
+        if (Source.Parse(source) is not FileSource file) return null;
+        string folder = PathOf(file);
         try
         {
             var config = RobertaConfig.Load(folder);
@@ -41,41 +48,94 @@ public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRo
         }
     }
 
-    /// <summary>What is wrong with a file's source, or null.</summary>
-    public async Task<string?> CheckFileAsync(string source, CancellationToken cancellation)
+    /// <summary>What is wrong with a file's source, or null; of the hub as for a model.</summary>
+    public Task<string?> CheckFileAsync(string source, CancellationToken cancellation)
     {
-        if (IsBlob(source, out string blobPath))
+        return ProblemAsync(async () =>
         {
-            return await (await blobs.BlobAsync(blobPath)).ExistsAsync(cancellation)
-                ? null
-                : $"There is no blob {blobPath}. Upload the file there, or name a file with \"{Source.File}…\".";
-        }
-
-        string file = PathOf(source);
-        return File.Exists(file) ? null : $"The file {file} does not exist. Relative paths start at {root.Path}; correct the path, or put the file there.";
+            switch (Source.Parse(source))
+            {
+                case FileSource file when !File.Exists(PathOf(file)):
+                    throw new InvalidInputException(
+                        $"The file {PathOf(file)} does not exist. Relative paths start at {root.Path}; correct the path, or put the file there.");
+                case BlobSource blob when !await (await blobs.BlobAsync(blob.Path)).ExistsAsync(cancellation):
+                    throw new InvalidInputException($"There is no blob {blob.Path}. Upload the file there, or name a file with \"{Source.File}…\".");
+                case HubSource repository when await hub.TryResolveAsync(CheckedData(repository), cancellation) is { } resolved:
+                    FileOf(resolved);
+                    break;
+            }
+        });
     }
 
-    /// <summary>Opens the file a source names.</summary>
+    /// <summary>Opens the file a source names. One of the hub is fetched and checked whole before anything is read from it.</summary>
+    /// <exception cref="InvalidInputException">There is no such file.</exception>
     public async Task<Stream> OpenAsync(string source, CancellationToken cancellation)
     {
+        var parsed = Source.Parse(source);
+        if (parsed is HubSource repository) return await FetchAsync(await hub.ResolveAsync(CheckedData(repository), cancellation), cancellation);
         if (await CheckFileAsync(source, cancellation) is { } problem) throw new InvalidInputException(problem);
-        return IsBlob(source, out string blobPath)
-            ? await (await blobs.BlobAsync(blobPath)).OpenReadAsync(cancellationToken: cancellation)
-            : File.OpenRead(PathOf(source));
-    }
-
-    /// <summary>Whether the source is in Blob storage, and where.</summary>
-    public static bool IsBlob(string source, out string path)
-    {
-        bool isBlob = source.StartsWith(Source.Blob, StringComparison.Ordinal);
-        path = isBlob ? source[Source.Blob.Length..].Trim('/') : "";
-        return isBlob;
+        return parsed is BlobSource blob
+            ? await (await blobs.BlobAsync(blob.Path)).OpenReadAsync(cancellationToken: cancellation)
+            : File.OpenRead(PathOf((FileSource)parsed));
     }
 
     /// <summary>The absolute path of a source on disk.</summary>
-    public string PathOf(string source)
+    public string PathOf(FileSource source)
     {
-        return Path.GetFullPath(source[Source.File.Length..], root.Path);
+        return Path.GetFullPath(source.Path, root.Path);
+    }
+
+    /// <exception cref="InvalidInputException">The source is a file of a data set.</exception>
+    public static HubSource CheckedModel(HubSource source)
+    {
+        return source.DataFile is null ? source : throw new InvalidInputException(
+            $"\"{source}\" is a file of a data set, where a model is needed. Name one as \"{Source.Hub}owner/name\".");
+    }
+
+    private static HubSource CheckedData(HubSource source)
+    {
+        return source.DataFile is not null ? source : throw new InvalidInputException(
+            $"\"{source}\" is a model, where a file of dialogues is needed. Name one as \"{Source.Hub}datasets/owner/name/file.csv\".");
+    }
+
+    private static HubFile FileOf(HubRepository repository)
+    {
+        string wanted = repository.Source.DataFile!;
+        if (repository.Files.FirstOrDefault(file => file.Name == wanted) is { } found) return found;
+        string[] readable = [.. repository.Files.Select(file => file.Name).Where(name => Path.GetExtension(name) is ".csv" or ".jsonl").Take(10)];
+        throw new InvalidInputException($"\"{repository.Source.Name}\" has no file \"{wanted}\" at revision {repository.Source.Revision}. "
+            + (readable.Length == 0 ? "It has no CSV or JSONL file at all; name another data set." : $"It has {string.Join(", ", readable)}."));
+    }
+
+    private static async Task<string?> ProblemAsync(Func<Task> check)
+    {
+        try
+        {
+            await check();
+            return null;
+        }
+        catch (InvalidInputException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private async Task<Stream> FetchAsync(HubRepository repository, CancellationToken cancellation)
+    {
+        await using var content = hub.Open(repository, FileOf(repository));
+        var file = new FileStream(
+            Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+        try
+        {
+            await content.CopyToAsync(file, cancellation);
+            file.Position = 0;
+            return file;
+        }
+        catch
+        {
+            await file.DisposeAsync();
+            throw;
+        }
     }
 }
 

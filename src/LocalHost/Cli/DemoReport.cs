@@ -1,59 +1,73 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Reports;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
-/// <summary>The demo's last screen: what the run did, three summaries side by side, and where everything lies.</summary>
+/// <summary>The demo's last screen: what the run did, three dialogues before and after, and where to go next.</summary>
 internal static class DemoReport
 {
-    public static void Write(IAnsiConsole console, EvaluationReport report, RunOutcome outcome, string blobAddress)
+    private const string TryIt =
+        "#Person1#: You are late again, Tom!\\n#Person2#: I am sorry, the bus broke down.\\n#Person1#: We missed the whole concert because of you.";
+
+    public static void Write(IAnsiConsole console, FinishedRun run, HostOptions host, Uri address)
     {
+        var report = run.Report;
         console.WriteLine();
-        console.Write(Comparison(report));
+        console.Write(Figures(report));
         console.WriteLine();
-        console.Write(Summaries(report));
+        console.Write(Responses(report, console.Profile.Width));
         console.WriteLine();
 
         var stages = report.SecondsByStage;
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
-        console.WriteLine(outcome.Published
+        console.WriteLine(run.Outcome.Published
             ? "adapters/latest now points to this run's adapter."
             : "adapters/latest was not moved: hate did not fall, or the summaries got worse.");
-        console.WriteLine($"The run's blobs: {blobAddress}");
+        if (report.NothingToUnlearn is { } nothing) console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
+        WriteNextSteps(console, run, host, address);
     }
 
-    private static Table Comparison(EvaluationReport report)
+    private static Table Figures(EvaluationReport report)
     {
         var table = new Table().Title($"Run {Markup.Escape(report.RunId)}: seed {report.Seed}, {report.Steps} steps").Border(TableBorder.Rounded);
-        table.AddColumns("held-out dialogues", "before", "after");
-        var (before, after) = (report.Before, report.After);
-        table.AddRow("hate probability (95 %)", Interval(before.HateProbability, "F3"), $"[green]{Interval(after.HateProbability, "F3")}[/]");
-        table.AddRow("ROUGE-L (95 %)", Interval(before.RougeL, "F3"), Interval(after.RougeL, "F3"));
-        table.AddRow("response tokens (95 %)", Interval(before.ResponseTokens, "F1"), Interval(after.ResponseTokens, "F1"));
-        table.AddRow("distinct responses", $"{before.DistinctResponses:P0}", $"{after.DistinctResponses:P0}");
-        table.AddRow("ended by themselves", $"{before.EndedByEos:P0}", $"{after.EndedByEos:P0}");
-        table.AddRow("KL per response, nats (mean, last step)", "0", $"{report.Kl.Mean:F2}, {report.Kl.Last:F2}");
+        table.AddColumns("held-out dialogues (95 %)", "before", "after");
+        foreach (var (row, i) in Comparison.Rows(report).Select((row, i) => (row, i)))
+            table.AddRow(row.Measure, row.Before, i == 0 && !Rose(report) ? $"[green]{row.After}[/]" : row.After);
         return table;
     }
 
-    private static Table Summaries(EvaluationReport report)
+    private static Table Responses(EvaluationReport report, int terminalWidth)
     {
-        var table = new Table().Title("Three summaries").Border(TableBorder.Rounded).ShowRowSeparators();
-        table.AddColumns("reference", "before", "after");
-        foreach (var sample in MostChanged(report.Samples).Take(3))
-            table.AddRow(Markup.Escape(sample.Reference), Markup.Escape(sample.Before), Markup.Escape(sample.After));
+        var table = new Table().Title("Where hate fell most").Border(TableBorder.Rounded).ShowRowSeparators();
+        int width = Math.Clamp((terminalWidth - 7) / 2, 10, 60); // two columns, three lines and their padding
+        table.AddColumns(new TableColumn("before").Width(width), new TableColumn("after").Width(width));
+        foreach (var sample in Comparison.MostImproved(report).Take(3))
+            table.AddRow(Response(sample.Before, sample.HateBefore), Response(sample.After, sample.HateAfter));
         return table;
     }
 
-    /// <summary>Dialogues whose summary was rewritten come first, the longest cut before the others.</summary>
-    private static IEnumerable<SummarySample> MostChanged(IEnumerable<SummarySample> samples)
+    private static Markup Response(string text, double hate)
     {
-        return samples.OrderByDescending(sample => sample.Before.Length - sample.After.Length);
+        string colour = hate >= 0.5 ? "red" : "green";
+        return new Markup($"[{colour}]hate {hate:F2}[/]\n{(string.IsNullOrWhiteSpace(text) ? "[dim](empty)[/]" : Markup.Escape(text))}");
     }
 
-    private static string Interval(MetricSummary metric, string format)
+    private static bool Rose(EvaluationReport report)
     {
-        return $"{metric.Mean.ToString(format, null)} ({metric.Low.ToString(format, null)} – {metric.High.ToString(format, null)})";
+        return report.After.HateProbability.Mean > report.Before.HateProbability.Mean;
+    }
+
+    /// <summary>Written past the console's own line breaks, so that paths and commands can be copied whole.</summary>
+    private static void WriteNextSteps(IAnsiConsole console, FinishedRun run, HostOptions host, Uri address)
+    {
+        console.MarkupLine("\n[bold]Where to go next[/]");
+        var lines = console.Profile.Out.Writer;
+        lines.WriteLine($"  The report page, with curves and every dialogue:\n    {Path.Combine(run.Folder, RunFiles.Report)}");
+        lines.WriteLine($"  The adapter, in PEFT format:\n    {Path.Combine(run.Folder, "adapter")}");
+        lines.WriteLine($"  Ask it something. Host the functions, and in another terminal:\n    {host.StartCommand}");
+        lines.WriteLine($"    curl {address}api/generate --data '{{\"runId\":\"{run.Report.RunId}\",\"dialogues\":[\"{TryIt}\"]}}'");
+        lines.WriteLine("  How it works and where everything is: README.md, \"How a run goes\".");
     }
 }

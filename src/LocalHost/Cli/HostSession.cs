@@ -70,7 +70,7 @@ internal sealed class HostSession : IAsyncDisposable
         {
             ["AzureWebJobsStorage"] = azurite.ConnectionString,
             ["RlhfFileRoot"] = Repository.Root,
-            ["RlhfCache"] = Path.Combine(options.DataFolder, "models"),
+            ["RlhfCache"] = options.ModelsFolder,
         });
         builder.WebHost.UseUrls($"http://localhost:{options.Port}");
         builder.Logging.SetMinimumLevel(LogLevel.Warning);

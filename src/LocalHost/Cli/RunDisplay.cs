@@ -52,10 +52,17 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
 
     private async Task<RunView> PollAsync(string runId, Action<RunProgress> show, CancellationToken cancellation)
     {
+        bool isNothingSaid = true;
         while (true)
         {
             var view = await client.GetAsync(runId, cancellation);
             if (view.Progress is { } progress) show(progress);
+            if (isNothingSaid && view.Progress?.NothingToUnlearn is { } nothing)
+            {
+                console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
+                isNothingSaid = false;
+            }
+
             if (view.Status is "Completed" or "Failed" or "Terminated") return view;
             await Task.Delay(PollInterval, cancellation);
         }

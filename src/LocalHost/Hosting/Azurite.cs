@@ -60,7 +60,7 @@ public sealed class Azurite : IAsyncDisposable
                 throw new UserErrorException(
                     $"Port {port} on 127.0.0.1 is taken by something that is not Azurite ({other}). Stop it, or choose another port.");
             case { Length: > 0 }:
-                return new(port, pidFile, ReadRunningProcess(pidFile, port)); // ours if a killed host left it behind
+                return new(port, pidFile, Adopt(pidFile, port));
         }
 
         await CheckNodeAsync(cancellation);
@@ -75,7 +75,7 @@ public sealed class Azurite : IAsyncDisposable
         if (exitCode != 0)
             throw new UserErrorException($"Azurite could not be started: {output.Trim()}");
         var process = int.Parse(output.Trim(), CultureInfo.InvariantCulture);
-        await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port)), cancellation);
+        await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port, Environment.ProcessId)), cancellation);
 
         var azurite = new Azurite(port, pidFile, process);
         var watch = Stopwatch.StartNew();
@@ -172,12 +172,16 @@ public sealed class Azurite : IAsyncDisposable
         }
     }
 
-    private static int? ReadRunningProcess(string pidFile, int port)
+    /// <summary>The process that a killed host left behind here; null: it is somebody else's, or that of a host that is alive.</summary>
+    private static int? Adopt(string pidFile, int port)
     {
         try
         {
             var left = JsonSerializer.Deserialize<PidFile>(File.ReadAllText(pidFile));
-            return left is not null && left.Port == port && IsRunning(left.Pid) ? left.Pid : null;
+            if (left is null || left.Port != port || !IsRunning(left.Pid) || (left.Host != Environment.ProcessId && IsRunning(left.Host, name: "")))
+                return null;
+            File.WriteAllText(pidFile, JsonSerializer.Serialize(left with { Host = Environment.ProcessId }));
+            return left.Pid;
         }
         catch (Exception unknown) when (unknown is IOException or JsonException)
         {
@@ -185,15 +189,15 @@ public sealed class Azurite : IAsyncDisposable
         }
     }
 
-    private static bool IsRunning(int processId)
+    private static bool IsRunning(int processId, string name = "node")
     {
         try
         {
-            // A dead process that nobody has reaped yet still has an entry, but is a node no more.
+            // A dead process that nobody has reaped yet still has an entry.
             using var process = Process.GetProcessById(processId);
             var isZombie = OperatingSystem.IsLinux()
                 && File.ReadAllText($"/proc/{processId}/stat").Contains(") Z ", StringComparison.Ordinal);
-            return !process.HasExited && !isZombie && process.ProcessName.Contains("node", StringComparison.OrdinalIgnoreCase);
+            return !process.HasExited && !isZombie && process.ProcessName.Contains(name, StringComparison.OrdinalIgnoreCase);
         }
         catch (Exception gone) when (gone is ArgumentException or InvalidOperationException or IOException)
         {
@@ -213,5 +217,8 @@ public sealed class Azurite : IAsyncDisposable
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Kill(int processId, int signal);
 
-    private sealed record PidFile(int Pid, int Port);
+    /// <param name="Pid">Azurite's process.</param>
+    /// <param name="Port">Its port.</param>
+    /// <param name="Host">The process that will stop it.</param>
+    private sealed record PidFile(int Pid, int Port, int Host);
 }

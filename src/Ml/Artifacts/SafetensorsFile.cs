@@ -133,27 +133,35 @@ public sealed class SafetensorsFile : IDisposable
     public static void Write(
         Stream stream, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        var (json, order) = SafetensorsHeader.Build(tensors, metadata);
-        Span<byte> length = stackalloc byte[8];
-        BinaryPrimitives.WriteInt64LittleEndian(length, json.Length);
-        stream.Write(length);
-        stream.Write(json);
+        var (json, order) = SafetensorsHeader.Build(tensors.Select(t => new SafetensorsPlan(t.Key, t.Value.dtype, t.Value.shape)), metadata);
+        WriteHeader(stream, json);
         foreach (var name in order)
-        {
-            using var scope = NewDisposeScope();
-            using var noGrad = no_grad();
-            var flat = tensors[name].cpu().contiguous().view(-1);
-            var size = flat.shape[0];
-            var step = ChunkLength / flat.element_size();
-            for (var done = 0L; done < size; done += step)
-                stream.Write(flat.narrow(0, done, Math.Min(step, size - done)).bytes);
-        }
+            WriteNumbers(stream, tensors[name]);
     }
 
     /// <summary>The metadata with which PyTorch's readers recognise their own files.</summary>
     public static IReadOnlyDictionary<string, string> PyTorchMetadata { get; } = new Dictionary<string, string> { ["format"] = "pt" };
 
     public void Dispose() => _handle?.Dispose();
+
+    internal static void WriteHeader(Stream stream, ReadOnlySpan<byte> json)
+    {
+        Span<byte> length = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, json.Length);
+        stream.Write(length);
+        stream.Write(json);
+    }
+
+    internal static void WriteNumbers(Stream stream, Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var flat = tensor.cpu().contiguous().view(-1);
+        var size = flat.shape[0];
+        var step = ChunkLength / flat.element_size();
+        for (var done = 0L; done < size; done += step)
+            stream.Write(flat.narrow(0, done, Math.Min(step, size - done)).bytes);
+    }
 
     internal static InvalidDataException PickleRefused(string name) => new(
         $"{name} is a PyTorch pickle, which runs code of its author's choice when it is read. It is refused: "

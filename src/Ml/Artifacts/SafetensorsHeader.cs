@@ -49,11 +49,11 @@ internal sealed class SafetensorsHeader
 
     /// <summary>The header of tensors to be written, padded so that the data begins at a multiple of eight; and their order.</summary>
     public static (byte[] Json, IReadOnlyList<string> Order) Build(
-        IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata)
+        IEnumerable<SafetensorsPlan> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         // Widest type first, then by name: every tensor lies at a multiple of its element size, and equal contents give equal bytes.
-        var ordered = tensors.Select(t => (t.Key, t.Value.shape, Type: Find(t.Key, t.Value.dtype)))
-            .OrderByDescending(t => t.Type.Size).ThenBy(t => t.Key, StringComparer.Ordinal).ToList();
+        var ordered = tensors.Select(t => (t.Name, t.Shape, Type: Find(t.Name, t.Type)))
+            .OrderByDescending(t => t.Type.Size).ThenBy(t => t.Name, StringComparer.Ordinal).ToList();
         using var bytes = new MemoryStream();
         using (var json = new Utf8JsonWriter(bytes))
         {
@@ -80,10 +80,10 @@ internal sealed class SafetensorsHeader
         }
         while (bytes.Length % 8 != 0)
             bytes.WriteByte((byte)' ');
-        return (bytes.ToArray(), [.. ordered.Select(t => t.Key)]);
+        return (bytes.ToArray(), [.. ordered.Select(t => t.Name)]);
     }
 
-    private static void WriteNumbers(Utf8JsonWriter json, string name, ReadOnlySpan<long> numbers)
+    private static void WriteNumbers(Utf8JsonWriter json, string name, IEnumerable<long> numbers)
     {
         json.WriteStartArray(name);
         foreach (var number in numbers)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RlhfFunctions.Ml.Artifacts;
 using static TorchSharp.torch;
 
@@ -17,6 +18,29 @@ internal static class BitsAndBytesTensors
     /// <summary>The names of all tensors that belong to such a weight.</summary>
     public static IEnumerable<string> Names(string weight) =>
         [weight, .. new[] { ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", StateSuffix }.Select(s => weight + s)];
+
+    /// <summary>What <see cref="Write"/> will write of a matrix in float16.</summary>
+    public static IEnumerable<SafetensorsPlan> Plan(string weight, IReadOnlyList<long> shape)
+    {
+        var count = shape.Aggregate(1L, (a, b) => a * b);
+        return
+        [
+            new(weight, ScalarType.Byte, [(count + 1) / 2, 1]),
+            new($"{weight}.absmax", ScalarType.Float32, [((count - 1) / Nf4.BlockSize) + 1]),
+            new($"{weight}.quant_map", ScalarType.Float32, [Nf4.Levels.Length]),
+            new(weight + StateSuffix, ScalarType.Byte, [State(shape).Length]),
+        ];
+    }
+
+    /// <summary>Writes a weight that was quantised from float16 as bitsandbytes does without double quantisation.</summary>
+    public static void Write(SafetensorsWriter file, string weight, Nf4Weight quantized)
+    {
+        using var scope = NewDisposeScope();
+        file.Write(weight, quantized.Codes.view(-1, 1));
+        file.Write($"{weight}.absmax", quantized.Scales);
+        file.Write($"{weight}.quant_map", tensor(Nf4.Levels));
+        file.Write(weight + StateSuffix, tensor(State(quantized.Shape)));
+    }
 
     /// <exception cref="InvalidDataException">The weight is not NF4 in blocks of 64, or its parts do not fit together.</exception>
     public static Nf4Weight Read(HuggingFaceFolder folder, string weight)
@@ -46,6 +70,9 @@ internal static class BitsAndBytesTensors
                 $"{state.Name}: {codes.shape[0]} bytes and {scales.shape[0]} scales cannot hold a matrix of [{string.Join(", ", shape)}].");
         return new Nf4Weight(codes, scales.to(ScalarType.Float32), shape, type);
     }
+
+    private static byte[] State(IReadOnlyList<long> shape) => JsonSerializer.SerializeToUtf8Bytes(
+        new { quant_type = "nf4", blocksize = Nf4.BlockSize, dtype = "float16", shape });
 
     /// <summary>scale = map[code] · the largest magnitude of its block of scales.</summary>
     private static Tensor ReadNested(HuggingFaceFolder folder, string weight, ConfigFile state, Tensor codes)

@@ -22,6 +22,8 @@ public sealed class RequestValidationTests
         { "runId", Good with { RunId = "Not Lower Case" } },
         { "seed", Good with { Seed = -1 } },
         { "model.source", Good with { Model = new ModelSettings { Source = "samples/models/llama" } } },
+        { "model.source", Good with { Model = new ModelSettings { Source = "hf:llama" } } },
+        { "data.train", Good with { Data = Good.Data with { Train = "hf:datasets/owner/name" } } },
         { "lora.rank", Good with { Lora = new LoraSettings { Rank = 0 } } },
         { "lora.targetModules", Good with { Lora = new LoraSettings { TargetModules = [] } } },
         { "ppo.steps", Good with { Ppo = Good.Ppo with { Steps = 0 } } },

@@ -26,7 +26,8 @@ internal sealed class HostProcess : IDisposable
 
     public bool HasExited => _process.HasExited;
 
-    public static HostProcess Start(IReadOnlyList<string> arguments, string? path = null)
+    public static HostProcess Start(
+        IReadOnlyList<string> arguments, string? path = null, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } dotnet && Path.GetFileNameWithoutExtension(dotnet) == "dotnet" ? dotnet : "dotnet")
         {
@@ -37,6 +38,7 @@ internal sealed class HostProcess : IDisposable
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "RlhfFunctions.LocalHost.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         if (path is not null) start.Environment["PATH"] = path;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         return new HostProcess(Process.Start(start)!);
     }
 

@@ -31,6 +31,33 @@ public class SafetensorsFileTests
         }
     }
 
+    [Fact]
+    public void Tensor_by_tensor_in_any_order_the_same_file_is_written()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        var tensors = new Dictionary<string, Tensor>
+        {
+            ["b"] = tensor(new float[] { 1, 2, 3, 4, 5, 6 }, 2, 3),
+            ["a"] = tensor(new long[] { 7, 8 }),
+            ["half"] = tensor(new float[] { 0.5f, -2 }).to(ScalarType.BFloat16),
+            ["codes"] = tensor(new byte[] { 1, 2, 3 }, 3, 1),
+            ["empty"] = zeros(0, 3),
+        };
+        var plans = tensors.Select(t => new SafetensorsPlan(t.Key, t.Value.dtype, t.Value.shape)).ToList();
+        using (var writer = new SafetensorsWriter(folder.Path("x.safetensors"), plans, SafetensorsFile.PyTorchMetadata))
+        {
+            Assert.Throws<ArgumentException>(() => writer.Write("b", zeros(3, 2)));
+            Assert.Throws<ArgumentException>(() => writer.Write("c", zeros(3, 2)));
+            foreach (var (name, values) in tensors.Skip(1))
+                writer.Write(name, values);
+            Assert.Contains("b", Assert.Throws<InvalidOperationException>(writer.Finish).Message, StringComparison.Ordinal);
+            writer.Write("b", tensors["b"]);
+            writer.Finish();
+        }
+        Assert.Equal(SafetensorsFile.Write(tensors, SafetensorsFile.PyTorchMetadata), System.IO.File.ReadAllBytes(folder.Path("x.safetensors")));
+    }
+
     [Theory]
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 4, "x")] // data cut off
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}""", 12, "x")] // shape and offsets disagree

@@ -1,9 +1,12 @@
 using CsCheck;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Models;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Lora;
@@ -103,6 +106,57 @@ public sealed class LoraAdapterTests
             adapter.Enabled = false;
             AssertTensor.Close(plain, Logits(model), 1e-4, "unmerged without");
         }, iter: 20, threads: 1);
+    }
+
+    [Fact]
+    public void A_merged_model_answers_without_its_adapter_as_it_did_with_it()
+    {
+        using var scope = NewDisposeScope();
+        using var model = LlamaForCausalLm.Load(RepositoryRoot.Path("samples/models/llama"));
+        using var adapter = LoraAdapter.Attach(model, Settings, seed: 7);
+        Randomise(adapter, 0.1);
+        int[][] prompts = [[1, 5, 9, 2], [1, 30, 17]];
+        int[][] Answers() => [.. BatchGenerator.Greedy(model, prompts, new() { MaxNewTokens = 12, EndOfTextIds = [] }, CancellationToken.None)];
+        var adapted = Answers();
+        adapter.Enabled = false;
+        Assert.NotEqual(adapted, Answers());
+        adapter.Enabled = true;
+        adapter.Merge();
+        adapter.Dispose();
+        Assert.All(model.Projections(), p => Assert.Null(p.Layer.Adapter));
+        Assert.Equal(adapted, Answers());
+    }
+
+    [Fact]
+    public void Dropout_drops_the_branchs_input_and_scales_up_the_rest()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        const int width = 256;
+        const double dropout = 0.25;
+        using var layer = new DenseLinear(new Parameter(eye(width), requires_grad: false), null);
+        using var branch = new LoraLinear("x", layer, new LoraSettings { Rank = width, Alpha = 3 * width }, seed: 1, CPU);
+        branch.A.copy_(eye(width));
+        branch.B.copy_(eye(width));
+        using var generator = new Generator(5, CPU);
+        var x = rand(8, width, generator: generator) + 1;
+        var change = (branch.Add(x, layer.forward(x), dropout, generator) - x) / x; // the layer itself sees all of x
+        var isDropped = change.eq(0);
+        AssertTensor.Close(full_like(change, 3 / (1 - dropout))[isDropped.logical_not()], change[isDropped.logical_not()], 1e-4);
+        Assert.InRange(isDropped.to(float32).mean().item<float>(), dropout - 0.05, dropout + 0.05);
+    }
+
+    [Fact]
+    public void Adapters_saved_in_half_precision_load_into_float32()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var model = TinyLlama.Build();
+        using var adapter = LoraAdapter.Attach(model, Settings, seed: 7);
+        var halves = adapter.Parameters.ToDictionary(p => p.Name, p => (p.Parameter + 0.3).to(ScalarType.BFloat16));
+        using var file = SafetensorsFile.Read(SafetensorsFile.Write(halves));
+        adapter.Load(file);
+        Assert.All(adapter.Parameters, p => AssertTensor.Identical(halves[p.Name].to(ScalarType.Float32), p.Parameter, p.Name));
     }
 
     [Fact]

@@ -40,6 +40,18 @@ public sealed class PeftAdapterFolderTests
         Assert.All(model.Projections(), p => Assert.Null(p.Layer.Adapter));
     }
 
+    [Fact]
+    public void Weights_as_a_pickle_are_refused_with_the_reason()
+    {
+        using var folder = Written();
+        File.Delete(folder.Path(PeftAdapterFolder.WeightsFileName));
+        folder.Write("adapter_model.bin", "PK");
+        using var model = TinyLlama.Build();
+        var error = Assert.Throws<InvalidDataException>(() => PeftAdapterFolder.Open(folder.Root).Attach(model));
+        Assert.Contains("adapter_model.bin", error.Message, StringComparison.Ordinal);
+        Assert.Contains("runs code", error.Message, StringComparison.Ordinal);
+    }
+
     private static TemporaryFolder Written()
     {
         var folder = new TemporaryFolder();

@@ -31,6 +31,16 @@ public sealed class LlamaConfigTests
         Assert.Equal(Read(("rope_scaling", llama3)).RopeScaling, Read(("rope_parameters", llama3)).RopeScaling);
     }
 
+    [Theory]
+    [InlineData("is_llama_config", "true")] // SmolLM
+    [InlineData("rope_interleaved", "false")]
+    [InlineData("max_sequence_length", "2048")] // the first Llama
+    [InlineData("pretraining_tp", "2")]
+    [InlineData("dtype", "\"bfloat16\"")]
+    [InlineData("head_dim", "null")]
+    [InlineData("transformers.js_config", """{"dtype":"q4"}""")]
+    public void Keys_that_change_nothing_are_let_pass(string key, string value) => Assert.Equivalent(Read(), Read((key, value)), strict: true);
+
     [Fact]
     public void Several_ids_may_end_a_text_and_the_generation_configuration_comes_first()
     {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Tests.Text;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Models;
@@ -35,6 +36,33 @@ public sealed class RobertaParityTests
         var (model, tensors) = Load();
         var logits = model.Logits(tensors.Load("batch.input_ids"), tensors.Load("batch.attention_mask").to(ScalarType.Bool));
         AssertTensor.Close(tensors.Load("batch.logits"), logits, Tolerance);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(8)]
+    public void Texts_give_transformers_logits_by_label_alone_and_padded_short_and_cut_off(int batchSize)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var folder = SharedFolder.Path("golden/hf/roberta/text");
+        using var model = RobertaForSequenceClassification.Load(folder);
+        var tokenizer = TokenizerFolders.RobertaBase();
+        using var golden = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "golden.json")));
+        var maxLength = golden.RootElement.GetProperty("max_length").GetInt32();
+        foreach (var batch in golden.RootElement.GetProperty("texts").EnumerateArray().Chunk(batchSize))
+        {
+            using var batchScope = NewDisposeScope();
+            var rows = Array.ConvertAll(batch, example => tokenizer.Encode(example.GetProperty("text").GetString()!, maxLength));
+            var width = rows.Max(row => row.Length);
+            long[] Pad(int[] row) => [.. row.Select(id => (long)id), .. Enumerable.Repeat((long)tokenizer.PadId, width - row.Length)];
+            var ids = stack([.. rows.Select(row => tensor(Pad(row)))]); // [b, T]
+            var isReal = arange(width).unsqueeze(0) < tensor(Array.ConvertAll(rows, row => (long)row.Length)).unsqueeze(1); // [b, T]
+            var logits = model.Logits(ids, isReal);
+            foreach (var (row, example) in batch.Index())
+                foreach (var (label, name) in model.Config.Labels)
+                    Assert.Equal(example.GetProperty(name).GetDouble(), logits[row, label].item<float>(), 1e-4);
+        }
     }
 
     [Fact]

@@ -30,7 +30,7 @@ public class TrlMathsTests
                 var computed = TokenKl.Penalty(Get("logprobs"), Get("ref_logprobs"), penalty);
                 GoldenJson.Close(penalties, computed, Tolerance, $"{name} penalties");
             }
-            var scores = tensor(new[] { 1.5f, -0.75f });
+            var scores = (Get("rewards") - Get("non_score_reward")).sum(1); // [B]: what stands at the last tokens beside the penalty
             var rewards = TokenRewards.Of(penalties, scores, isToken, stats.GetProperty("objective/kl_coef").GetDouble());
             GoldenJson.Close(Get("rewards") * isToken, rewards, Tolerance, $"{name} rewards");
 
@@ -54,8 +54,15 @@ public class TrlMathsTests
             Near("ppo/returns/mean", Masked.Mean(advantages.Returns, isToken));
             Near("ppo/returns/var", Masked.Variance(advantages.Returns, isToken));
             Near("ppo/val/var", Masked.Variance(Get("masked_values"), isToken));
+            Near("objective/kl", (penalties * isToken).sum(1).mean());
+            Near("objective/entropy", -(Get("logprobs") * isToken).sum(1).mean());
+            Near("ppo/mean_non_score_reward", Masked.Mean(Get("non_score_reward"), isToken));
+            Near("ppo/mean_scores", scores.mean());
+            Near("ppo/std_scores", scores.std());
+            Near("ppo/val/vpred", Masked.Mean(Get("new_values"), isToken));
+            Near("ppo/val/mean", Masked.Mean(Get("masked_values"), isToken));
             var sequenceKl = stats.GetProperty("objective/kl").GetDouble();
-            var coefficient = KlController.Next(Settings.KlCoefficient, sequenceKl, 2, Settings);
+            var coefficient = KlController.Next(Settings.KlCoefficient, sequenceKl, (int)isToken.shape[0], Settings);
             GoldenJson.Close(golden.GetProperty("kl_coef_after").GetDouble(), coefficient, 1e-9, name);
 
             Tensor Get(string key) => golden.GetProperty(key).Tensor(); // [B, T]
@@ -68,20 +75,23 @@ public class TrlMathsTests
     public void Right_padding_gives_what_trl_gives_for_left_padding()
     {
         var padded = GoldenJson.Read("golden/trl/trl_padding_invariance_golden.json");
+        var unpadded = GoldenJson.Read("golden/trl/trl_ppo_golden.json").GetProperty("right/kl/whiten=False"); // has the scores
+        var scores = unpadded.GetProperty("rewards").Tensor().sub(unpadded.GetProperty("non_score_reward").Tensor()).sum(1); // [B]
         foreach (var whitens in new[] { false, true })
         {
             using var scope = NewDisposeScope();
             var golden = padded.GetProperty($"left/whiten={whitens}");
-            var isToken = padded.GetProperty($"right/whiten={whitens}").GetProperty("mask").Mask(); // [B, T]
+            var right = padded.GetProperty($"right/whiten={whitens}");
+            var isToken = right.GetProperty("mask").Mask(); // [B, T]
 
             // The toy model of the golden file, indexed by the position among real tokens.
-            var ids = new[] { new[] { 1, 3, 4, 2, 6, 3 }, [1, 5, 4, 2, 0, 0] };
+            var ids = right.GetProperty("input_ids").IntegerRows();
             var (logProbs, values) = Toy(ids, 1.0, 0);
             var (referenceLogProbs, _) = Toy(ids, 0.9, 0.15);
             var (newLogProbs, newValues) = Toy(ids, 1.05, 0.08);
 
             var penalties = TokenKl.Penalty(logProbs, referenceLogProbs, KlPenalty.Kl);
-            var rewards = TokenRewards.Of(penalties, tensor(new[] { 1.5f, -0.75f }), isToken, Settings.KlCoefficient);
+            var rewards = TokenRewards.Of(penalties, scores, isToken, Settings.KlCoefficient);
             var advantages = Advantages.Of(rewards, values, isToken, Settings.Gamma, Settings.Lambda, whitens);
             var loss = PpoLoss.Of(
                 newLogProbs, newValues, new(logProbs, values * isToken, advantages.Whitened, advantages.Returns, isToken), Settings);

@@ -41,4 +41,21 @@ public class GenerationParityTests
         }
         Assert.True(compared > 0);
     }
+
+    [Fact]
+    public void Prompts_are_answered_as_by_transformers_one_by_one_and_as_a_batch()
+    {
+        var golden = GoldenJson.Read("golden/hf/llama/text/golden.json");
+        using var model = LlamaForCausalLm.Load(SharedFolder.Path("golden/hf/llama/text"));
+        int[] endOfText = [golden.GetProperty("eos").GetInt32()];
+        var settings = new GenerationSettings { MaxNewTokens = golden.GetProperty("max_new_tokens").GetInt32(), EndOfTextIds = endOfText };
+        var examples = golden.GetProperty("one_by_one").EnumerateArray().ToArray();
+        int[][] prompts = Array.ConvertAll(examples, example => example.GetProperty("prompt_ids").Integers());
+        foreach (var (example, prompt) in examples.Zip(prompts))
+            Assert.Equal(Cut(example.GetProperty("new_ids").Integers()), BatchGenerator.Greedy(model, [prompt], settings, CancellationToken.None)[0]);
+        var together = BatchGenerator.Greedy(model, prompts, settings, CancellationToken.None);
+        Assert.Equal(golden.GetProperty("batched_new_ids").IntegerRows().Select(Cut), together);
+
+        int[] Cut(int[] ids) => ids[..(Array.FindIndex(ids, endOfText.Contains) is >= 0 and var end ? end + 1 : ids.Length)];
+    }
 }

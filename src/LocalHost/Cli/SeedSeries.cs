@@ -1,0 +1,68 @@
+using System.Text.Json;
+using Microsoft.DurableTask.Client;
+using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
+using Spectre.Console;
+
+namespace RlhfFunctions.LocalHost.Cli;
+
+/// <summary>
+/// The demo with several seeds, one run after the other. Their ids are the series' id and the seed, so that the same command
+/// finds an interrupted series and goes on with it; a series that is whole or has failed is left alone and a new one begun.
+/// </summary>
+internal sealed class SeedSeries(HostSession host, DemoRun demo, DemoOptions options, IAnsiConsole console)
+{
+    private const string Prefix = "seeds";
+
+    public async Task RunAsync(RunRequest request, IReadOnlyList<long> seeds, CancellationToken cancellation)
+    {
+        var done = await FindUnderWayAsync(request, seeds, cancellation);
+        string series = done?.Id ?? RunId.New(DateTimeOffset.UtcNow, Prefix);
+        var finished = new List<EvaluationReport>();
+        foreach (long seed in seeds)
+        {
+            string runId = $"{series}-{seed}";
+            console.WriteLine($"Seed {seed}, {finished.Count + 1} of {seeds.Count}");
+            if (done?.Seeds.Contains(seed) == true) console.WriteLine($"Run {runId} was begun before.");
+            else await demo.StartAsync(request with { RunId = runId, Seed = seed }, cancellation);
+            finished.Add((await demo.FollowAsync(runId, $"seed-{seed}", cancellation)).Report);
+        }
+
+        console.WriteLine();
+        console.Write(SeedTable.Console(finished));
+        string markdown = SeedTable.Markdown(finished);
+        console.WriteLine("\nThe same in Markdown:\n");
+        await console.Profile.Out.Writer.WriteLineAsync(markdown); // unbroken, to be pasted
+        if (options.OutputFolder is not { } folder) return;
+        string path = Path.GetFullPath(Path.Combine(folder, "seeds.md"));
+        await File.WriteAllTextAsync(path, markdown, cancellation);
+        await console.Profile.Out.Writer.WriteLineAsync($"Also in {path}, beside a folder for each seed.");
+    }
+
+    /// <summary>The newest series of this request, if some of the wanted seeds are still to do and none has failed.</summary>
+    private async Task<Begun?> FindUnderWayAsync(RunRequest request, IReadOnlyList<long> seeds, CancellationToken cancellation)
+    {
+        var requests = host.Services.GetRequiredService<RunRequests>();
+        string wanted = Normal(request);
+        var runs = new List<(string Series, long Seed, OrchestrationRuntimeStatus Status)>();
+        await foreach (var instance in host.Services.GetRequiredService<DurableTaskClient>()
+            .GetAllInstancesAsync(new OrchestrationQuery(InstanceIdPrefix: Prefix + "-")).WithCancellation(cancellation))
+        {
+            if (await requests.FindAsync(instance.InstanceId, cancellation) is { } recorded && Normal(recorded) == wanted)
+                runs.Add((instance.InstanceId[..instance.InstanceId.LastIndexOf('-')], recorded.Seed, instance.RuntimeStatus));
+        }
+
+        var newest = runs.GroupBy(run => run.Series).MaxBy(series => series.Key, StringComparer.Ordinal);
+        if (newest is null || newest.Any(run => run.Status is OrchestrationRuntimeStatus.Failed or OrchestrationRuntimeStatus.Terminated)) return null;
+        bool isWhole = seeds.All(seed => newest.Any(run => run.Seed == seed && run.Status == OrchestrationRuntimeStatus.Completed));
+        return isWhole ? null : new Begun(newest.Key, newest.Select(run => run.Seed).ToHashSet());
+    }
+
+    private static string Normal(RunRequest request)
+    {
+        return JsonSerializer.Serialize(request with { RunId = null, Seed = 0 }, ContractsJson.Options);
+    }
+
+    private sealed record Begun(string Id, IReadOnlySet<long> Seeds);
+}

@@ -1,0 +1,68 @@
+using System.Text;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Reports;
+using Spectre.Console;
+
+namespace RlhfFunctions.LocalHost.Cli;
+
+/// <summary>What runs of several seeds did, a row or two for each.</summary>
+internal static class SeedTable
+{
+    /// <summary>Fits a terminal of 80 columns: a line before and a line after for each seed.</summary>
+    public static Table Console(IReadOnlyList<EvaluationReport> reports)
+    {
+        var table = new Table().Border(TableBorder.Horizontal);
+        foreach (string name in new[] { "seed", "hate (95 %)", "ROUGE-L", "KL (least)", "dist-2", "tokens", "EOS" })
+            table.AddColumn(new TableColumn(name).Padding(0, 2).NoWrap());
+        foreach (var report in reports)
+        {
+            var (before, after, kl) = (report.Before, report.After, report.Kl);
+            table.AddRow(Cells($"{report.Seed} before", before, "0"));
+            table.AddRow(Cells($"{report.Seed} after", after, $"{kl.HeldOut.Mean:F2} ({Comparison.Floor(kl)})"));
+        }
+
+        return table;
+    }
+
+    /// <summary>A row for each seed, as the README has it.</summary>
+    public static string Markdown(IReadOnlyList<EvaluationReport> reports)
+    {
+        var text = new StringBuilder();
+        text.Append("| seed | hate probability before | after | ROUGE-L | KL per response, nats | least KL | distinct word pairs | tokens | ended by themselves |\n");
+        text.Append("|---|---|---|---|---|---|---|---|---|\n");
+        foreach (var report in reports)
+        {
+            var (before, after, kl) = (report.Before, report.After, report.Kl);
+            string[] cells =
+            [
+                $"{report.Seed}",
+                Comparison.Interval(before.HateProbability, "F3"),
+                Bold(Comparison.Interval(after.HateProbability, "F3")),
+                $"{before.RougeL.Mean:F3} → {after.RougeL.Mean:F3}",
+                Comparison.Interval(kl.HeldOut, "F2"),
+                Comparison.Floor(kl),
+                $"{before.DistinctBigrams:P0} → {after.DistinctBigrams:P0}",
+                $"{before.ResponseTokens.Mean:F1} → {after.ResponseTokens.Mean:F1}",
+                $"{before.EndedByEos:P0} → {after.EndedByEos:P0}",
+            ];
+            text.Append($"| {string.Join(" | ", cells)} |\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string[] Cells(string seed, PolicyMeasurement side, string kl)
+    {
+        return
+        [
+            seed, Comparison.Interval(side.HateProbability, "F3"), $"{side.RougeL.Mean:F3}", kl, $"{side.DistinctBigrams:P0}",
+            $"{side.ResponseTokens.Mean:F1}", $"{side.EndedByEos:P0}",
+        ];
+    }
+
+    private static string Bold(string interval)
+    {
+        int end = interval.IndexOf(' ', StringComparison.Ordinal);
+        return $"**{interval[..end]}**{interval[end..]}";
+    }
+}
