@@ -44,6 +44,7 @@ public sealed class RequestValidationTests
         { "reward.terms[0].maxWords", Rewarded(new LengthTerm { MinWords = 6, MaxWords = 5 }) },
         { "reward.terms[1]", Rewarded(Classifier, null!) },
         { "generation.temperature", Good with { Generation = new GenerationSettings { Temperature = 0 } } },
+        { "evaluation.minHateToUnlearn", Good with { Evaluation = Good.Evaluation with { MinHateToUnlearn = 1.5 } } },
         { "data.promptTemplate", Good with { Data = Good.Data with { PromptTemplate = "no place for it" } } },
         { "data.maxCharacters", Good with { Data = Good.Data with { MaxCharacters = 100 } } },
         { "compute.device", Good with { Compute = new ComputeSettings { Device = "tpu" } } },
