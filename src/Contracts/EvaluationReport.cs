@@ -10,6 +10,9 @@ public sealed record EvaluationReport
     /// <summary>PPO steps between before and after.</summary>
     public required int Steps { get; init; }
 
+    /// <summary>Why the run stopped itself; null: it did not.</summary>
+    public string? Alarm { get; init; }
+
     public required PolicyMeasurement Before { get; init; }
 
     public required PolicyMeasurement After { get; init; }
@@ -42,8 +45,8 @@ public sealed record PolicyMeasurement
 }
 
 /// <summary>Distance from the reference, summed over a response, in nats.</summary>
-/// <param name="Mean">Mean over the steps.</param>
-/// <param name="Last">Of the last step.</param>
+/// <param name="Mean">Mean over the steps whose KL was finite.</param>
+/// <param name="Last">Of the last of them.</param>
 public sealed record KlSummary(double Mean, double Last);
 
 /// <summary>Wall-clock seconds of a run.</summary>

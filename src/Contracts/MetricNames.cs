@@ -36,5 +36,6 @@ public static class MetricNames
     public const string RewardDeviation = "env/reward_std";
     public const string TokensPerSecond = "time/rollout/tokens_per_second";
     public const string UpdateSeconds = "time/ppo/optimize_step";
+    public const string LargestRatio = "ppo/policy/max_mean_ratio";
     public const string SkippedMiniBatches = "ppo/skipped_minibatches";
 }

@@ -87,8 +87,12 @@ public sealed record RolloutShardResult(string Path, int ResponseTokens, double 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
 
-/// <summary>What a step came to: the figures a progress display shows.</summary>
-public sealed record StepReport(int Step, double Reward, double Kl, double KlCoefficient, double HateProbability, double ResponseTokens, double TokensPerSecond);
+/// <summary>What a step came to: the figures a progress display shows. A KL that was not finite is null.</summary>
+public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double HateProbability, double ResponseTokens, double TokensPerSecond)
+{
+    /// <summary>Why the run stops after this step; null: it does not.</summary>
+    public string? Alarm { get; init; }
+}
 
 /// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
@@ -97,14 +101,18 @@ public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step)
 public sealed record EvaluateResult(string Path, double HateProbability, double RougeL);
 
 /// <summary>Input of PublishAdapter.</summary>
-public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds);
+public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null);
 
 /// <summary>A finished run's output.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="HateBefore">Mean hate probability before, by the judge.</param>
 /// <param name="HateAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
-public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published);
+public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published)
+{
+    /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>
+    public string? Alarm { get; init; }
+}
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
 public sealed record NightlyEvaluationInput(string Date);

@@ -11,7 +11,7 @@ namespace RlhfFunctions.Activities;
 internal static class EvaluationReports
 {
     public static async Task<EvaluationReport> CreateAsync(
-        PublishAdapterInput input, RunRequest request, double[] kl, Datasets datasets, ArtifactStore artifacts, CancellationToken cancellation)
+        PublishAdapterInput input, RunRequest request, IReadOnlyList<double> kl, Datasets datasets, ArtifactStore artifacts, CancellationToken cancellation)
     {
         var dialogues = (await datasets.GetAsync(input.Prepared.Dataset, cancellation)).Test;
         var before = await ReadAsync(input.RunId, step: 0);
@@ -22,9 +22,10 @@ internal static class EvaluationReports
             RunId = input.RunId,
             Seed = request.Seed,
             Steps = input.Steps,
+            Alarm = input.Alarm,
             Before = Measure(before, (ulong)request.Seed),
             After = Measure(after, (ulong)request.Seed),
-            Kl = new KlSummary(kl.Average(), kl[^1]),
+            Kl = new KlSummary(kl.DefaultIfEmpty().Average(), kl.LastOrDefault()),
             SecondsByStage = new SecondsByStage(
                 timings.Prepare,
                 timings.Rollout,

@@ -47,7 +47,7 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
                     judge,
                     [.. dataset.Test.Select(dialogue => dialogue.PromptIds)],
                     [.. dataset.Test.Select(dialogue => dialogue.Summary)],
-                    plan,
+                    plan with { Generation = loaded.WithEndOfText(plan.Generation) },
                     cancellation);
                 var result = new EvaluateResult(
                     path, samples.Average(sample => (double)sample.HateProbability), samples.Average(sample => sample.RougeL));

@@ -48,7 +48,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [MetricsFile] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                return new NewArtifact<StepReport>(files, Report(input.Step, metrics));
+                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm });
             },
             cancellation);
     }
@@ -58,7 +58,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
         return new StepReport(
             step,
             metrics[MetricNames.RewardMean],
-            metrics[MetricNames.Kl],
+            metrics.TryGetValue(MetricNames.Kl, out double kl) ? kl : null,
             metrics[MetricNames.KlCoefficient],
             metrics[MetricNames.HateProbability],
             metrics[MetricNames.ResponseLengthMean],

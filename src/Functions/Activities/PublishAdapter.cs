@@ -36,8 +36,12 @@ public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Chec
             input.RunId,
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
-            report.After.HateProbability.Mean < report.Before.HateProbability.Mean
-                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean);
+            input.Alarm is null
+                && report.After.HateProbability.Mean < report.Before.HateProbability.Mean
+                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean)
+        {
+            Alarm = input.Alarm,
+        };
         var files = new Dictionary<string, byte[]>
         {
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
@@ -48,11 +52,11 @@ public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Chec
         return new NewArtifact<RunOutcome>(files, outcome);
     }
 
-    /// <summary>The metrics of all steps as JSON Lines, and the KL of each.</summary>
-    private async Task<(string Lines, double[] Kl)> ReadMetricsAsync(PublishAdapterInput input, CancellationToken cancellation)
+    /// <summary>The metrics of all steps as JSON Lines, and the KL of each that has one.</summary>
+    private async Task<(string Lines, IReadOnlyList<double> Kl)> ReadMetricsAsync(PublishAdapterInput input, CancellationToken cancellation)
     {
         var lines = new StringBuilder();
-        double[] kl = new double[input.Steps];
+        var kl = new List<double>();
         for (int step = 0; step < input.Steps; step++)
         {
             var manifest = await artifacts.GetAsync<StepReport>(BlobPaths.Checkpoint(input.RunId, step + 1), cancellation);
@@ -60,7 +64,7 @@ public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Chec
             var line = new JsonObject { ["step"] = step };
             foreach (var (name, value) in JsonNode.Parse(metrics)!.AsObject()) line[name] = value!.DeepClone();
             lines.Append(line.ToJsonString()).Append('\n');
-            kl[step] = line[MetricNames.Kl]!.GetValue<double>();
+            if (line[MetricNames.Kl] is { } value) kl.Add(value.GetValue<double>());
         }
 
         return (lines.ToString(), kl);

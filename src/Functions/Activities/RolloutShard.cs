@@ -54,7 +54,8 @@ public sealed class RolloutShard(
             {
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
-                var samples = RolloutCollector.Collect(loaded.Policy, ids => loaded.Text.Decode(ids), reward, prompts, plan, cancellation);
+                var samples = RolloutCollector.Collect(
+                    loaded.Policy, ids => loaded.Text.Decode(ids), reward, prompts, plan with { Generation = loaded.WithEndOfText(plan.Generation) }, cancellation);
                 var result = new RolloutShardResult(
                     path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, samples.Average(sample => sample.HateProbability));
                 return new NewArtifact<RolloutShardResult>(

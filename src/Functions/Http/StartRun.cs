@@ -74,8 +74,8 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
             ["reward.source"] = await sources.CheckModelAsync(request.Reward.Source, cancellation),
             ["evaluation.judge"] = await sources.CheckModelAsync(request.Evaluation.Judge, cancellation),
-            ["data.train"] = await sources.CheckFileAsync(request.Data.Train, cancellation),
-            ["data.test"] = await sources.CheckFileAsync(request.Data.Test, cancellation),
+            ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
+            ["data.test"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Test, "test"), cancellation),
         };
         return found.Where(error => error.Value is not null).ToDictionary(error => error.Key, error => new[] { error.Value! });
     }

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Data;
 
 namespace RlhfFunctions.Storage;
 
@@ -51,6 +52,15 @@ public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRo
         bool isBlob = source.StartsWith(Source.Blob, StringComparison.Ordinal);
         path = isBlob ? source[Source.Blob.Length..].Trim('/') : "";
         return isBlob;
+    }
+
+    /// <summary>The source of a file of dialogues: of a folder on disk, its file with that part of the data.</summary>
+    /// <param name="source">A file, blob or folder.</param>
+    /// <param name="part">train or test.</param>
+    public string PartOf(string source, string part)
+    {
+        if (!source.StartsWith(Source.File, StringComparison.Ordinal) || PathOf(source) is var folder && !Directory.Exists(folder)) return source;
+        return Source.File + (DialogueReader.FindPart(folder, part) ?? Path.Combine(folder, $"{part}.csv"));
     }
 
     /// <summary>The absolute path of a source on disk.</summary>

@@ -17,9 +17,10 @@ internal static class DemoReport
         var stages = report.SecondsByStage;
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
+        if (outcome.Alarm is { } alarm) console.WriteLine($"The run stopped itself. {alarm}");
         console.WriteLine(outcome.Published
             ? "adapters/latest now points to this run's adapter."
-            : "adapters/latest was not moved: hate did not fall, or the summaries got worse.");
+            : $"adapters/latest was not moved: {(outcome.Alarm is null ? "hate did not fall, or the summaries got worse" : "an alarm stopped the run")}.");
         console.WriteLine($"The run's blobs: {blobAddress}");
     }
 

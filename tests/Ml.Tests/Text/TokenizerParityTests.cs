@@ -36,6 +36,16 @@ public class TokenizerParityTests
     }
 
     [Fact]
+    public void A_chat_prompt_has_the_ids_of_its_markers()
+    {
+        var text = TokenizerFolders.TinyLlamaChat();
+        var ids = text.Encode(ChatTemplate.ChatMl("Hello"));
+        Assert.Equal([1, 32001], ids[..2]);
+        Assert.Equal([32001, 32002, 32001], ids.Where(id => id > 32000));
+        Assert.Equal((32001, 32002), (text.FindId("<|im_start|>"), text.FindId(ChatTemplate.EndOfTurn)));
+    }
+
+    [Fact]
     public void Roberta_encodes_as_Hugging_Face()
     {
         var text = TokenizerFolders.RobertaBase();
