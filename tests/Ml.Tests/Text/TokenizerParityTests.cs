@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Text;
 
 namespace RlhfFunctions.Ml.Tests.Text;
 
