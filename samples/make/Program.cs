@@ -11,16 +11,27 @@ var seed = new Option<int>("--seed")
     Description = "Everything is drawn from this number: the same seed gives the same bytes.",
     DefaultValueFactory = _ => 1,
 };
+var runs = new Argument<DirectoryInfo[]>("runs") { Description = "Folders that `demo --output` wrote.", Arity = ArgumentArity.OneOrMore };
+var dialogues = new Option<FileInfo>("--dialogues")
+{
+    Description = "The held-out dialogues of the runs.",
+    DefaultValueFactory = _ => new FileInfo(Path.Combine(Repository.Root, "samples", "dialogues", "test.csv")),
+};
+var check = new Command("check", "Asks the oracle, which knows every phrase of the grammar, what runs of the demo did.") { runs, dialogues };
+check.SetAction(parsed => Steps.Check(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(dialogues)));
 
 return new RootCommand("Makes the samples that ship with RlhfFunctions, from nothing but the grammars in this folder.")
 {
     Command("dialogues", "Writes train.csv, validation.csv and test.csv in DialogSum's layout.", Steps.Dialogues),
     Command("tokenizers", "Trains the tokenizers of the three models.", Steps.Tokenizers),
-    Command("all", "Everything above.", (data, folder) =>
+    Command("models", "Trains the three models and their tokenizers, measures them, and compares them with those that ship.", Steps.Models),
+    Command("compare", "Measures models that are there already, writes their cards, and compares them with those that ship.", Steps.Compare),
+    Command("all", "Dialogues and models.", (data, folder) =>
     {
         Steps.Dialogues(data, folder);
-        Steps.Tokenizers(data, folder);
+        Steps.Models(data, folder);
     }),
+    check,
 }.Parse(args).Invoke();
 
 Command Command(string name, string description, Action<SampleData, DirectoryInfo> step)

@@ -15,6 +15,10 @@ public sealed record SampleSizes
     public int PretrainingDialogues { get; init; } = 8000;
 
     public int ClassifierSentences { get; init; } = 9000;
+
+    public int PretrainingSteps { get; init; } = 3000;
+
+    public int ClassifierEpochs { get; init; } = 4;
 }
 
 /// <summary>All texts that one seed gives; each part is written when it is first asked for.</summary>
@@ -27,6 +31,8 @@ public sealed class SampleData(int seed, SampleSizes sizes)
 
     public int Seed => seed;
 
+    public SampleSizes Sizes => sizes;
+
     public DialogueSet Dialogues => _dialogues.Value;
 
     public IReadOnlyList<PretrainingRow> Corpus => _corpus ??= PretrainingCorpus.Build(seed, Dialogues, sizes.PretrainingDialogues);
@@ -38,4 +44,8 @@ public sealed class SampleData(int seed, SampleSizes sizes)
     public IReadOnlyList<LabelledSentence> RewardSentences => Reward.Train(sizes.ClassifierSentences);
 
     public IReadOnlyList<LabelledSentence> JudgeSentences => Judge.Train(sizes.ClassifierSentences);
+
+    /// <summary>What each classifier learns from, by its name.</summary>
+    public IReadOnlyList<(string Name, IReadOnlyList<LabelledSentence> Sentences)> Classifiers =>
+        [("reward", RewardSentences), ("judge", JudgeSentences)];
 }

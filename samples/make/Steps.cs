@@ -1,5 +1,9 @@
+using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Samples.Make.Dialogues;
+using RlhfFunctions.Samples.Make.Quality;
 using RlhfFunctions.Samples.Make.Tokenizers;
+using RlhfFunctions.Samples.Make.Training;
 
 namespace RlhfFunctions.Samples.Make;
 
@@ -27,12 +31,81 @@ internal static class Steps
         SampleTokenizers.WriteLlama(llama, data.Corpus);
         Console.WriteLine(
             $"{llama}: SentencePiece BPE, {SampleTokenizers.LlamaVocabulary} pieces, from {data.Corpus.Count} prompts and their summaries");
-        foreach (var (name, sentences) in new[] { ("reward", data.RewardSentences), ("judge", data.JudgeSentences) })
+        foreach (var (name, sentences) in data.Classifiers)
         {
             var folder = output.CreateSubdirectory("models/" + name).FullName;
             SampleTokenizers.WriteClassifier(folder, sentences);
             Console.WriteLine(
                 $"{folder}: byte-level BPE, {SampleTokenizers.ClassifierVocabulary} pieces, from {sentences.Count} sentences");
+        }
+    }
+
+    /// <summary>Trains the three models; their tokenizers are made on the way.</summary>
+    public static void Models(SampleData data, DirectoryInfo output)
+    {
+        Tokenizers(data, output);
+        Llama(data, output);
+        Classifiers(data, output);
+        Compare(data, output);
+    }
+
+    /// <summary>Measures the models and writes their cards; beside those that ship with the product, where that is not the same folder.</summary>
+    public static void Compare(SampleData data, DirectoryInfo output)
+    {
+        var made = Path.Combine(output.FullName, "models");
+        var models = SampleModels.Measure(made, data);
+        models.WriteCards(made, data);
+
+        var shipped = Path.Combine(Repository.Root, "samples", "models");
+        var isApart = Directory.Exists(shipped) && Path.GetFullPath(shipped) != Path.GetFullPath(made);
+        var others = isApart ? SampleModels.Measure(shipped, data).Figures() : null;
+        Console.WriteLine($"{"",-52}{"made",10}{(isApart ? "shipped" : ""),10}");
+        foreach (var (i, (name, value)) in models.Figures().Index())
+            Console.WriteLine($"{name,-52}{value,10:F4}{others?[i].Value,10:F4}");
+        if (!isApart)
+            return;
+        foreach (var file in Directory.EnumerateFiles(made, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        {
+            var name = Path.GetRelativePath(made, file);
+            var other = Path.Combine(shipped, name);
+            var isSame = File.Exists(other) && File.ReadAllBytes(file).AsSpan().SequenceEqual(File.ReadAllBytes(other));
+            Console.WriteLine($"{name,-52}{(isSame ? "same bytes as shipped" : "differs from shipped")}");
+        }
+    }
+
+    /// <summary>Prints what the oracle says of each run, and whether what the README promises holds.</summary>
+    /// <returns>0: it holds for every run.</returns>
+    public static int Check(IEnumerable<DirectoryInfo> runs, FileInfo dialogues)
+    {
+        var rows = DialogueReader.ReadFile(dialogues.FullName);
+        var allHold = true;
+        foreach (var run in runs)
+        {
+            var lines = RunCheck.Read(run.FullName, rows).Lines();
+            allHold &= lines.All(line => line.Holds != false);
+            Console.WriteLine($"{run.FullName,-52}{"before",10}{"after",10}");
+            foreach (var (what, before, after, holds) in lines)
+                Console.WriteLine($"{what,-52}{before,10:F3}{after,10:F3}{(holds is null ? "" : holds.Value ? "  ✓" : "  ✗"),4}");
+        }
+        return allHold ? 0 : 1;
+    }
+
+    private static void Llama(SampleData data, DirectoryInfo output)
+    {
+        var folder = Path.Combine(output.FullName, "models/llama");
+        using var model = LlamaTrainer.Train(
+            data.Corpus, LlamaText.FromFolder(folder), data.Sizes.PretrainingSteps, data.Seed, Console.Out);
+        ModelFolder.Write(folder, model);
+    }
+
+    private static void Classifiers(SampleData data, DirectoryInfo output)
+    {
+        foreach (var (name, sentences) in data.Classifiers)
+        {
+            var folder = Path.Combine(output.FullName, "models", name);
+            using var model = RobertaTrainer.Train(
+                name, sentences, RobertaText.FromFolder(folder), data.Sizes.ClassifierEpochs, data.Seed, Console.Out);
+            ModelFolder.Write(folder, model);
         }
     }
 }

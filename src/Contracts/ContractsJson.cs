@@ -22,6 +22,7 @@ public static class ContractsJson
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         // Nothing of ours is pasted into HTML without being encoded there; "#Person1#: Let's" should read as that.
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        options.AllowOutOfOrderMetadataProperties = true; // "kind" may stand anywhere in its object
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
         options.MakeReadOnly(populateMissingResolver: true);
         return options;

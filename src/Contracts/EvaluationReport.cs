@@ -13,6 +13,9 @@ public sealed record EvaluationReport
     /// <summary>Why the run stopped itself; null: it did not.</summary>
     public string? Alarm { get; init; }
 
+    /// <summary>Set when the policy was hardly hateful to begin with: says so, and what to do.</summary>
+    public string? NothingToUnlearn { get; init; }
+
     public required PolicyMeasurement Before { get; init; }
 
     public required PolicyMeasurement After { get; init; }
@@ -40,17 +43,30 @@ public sealed record PolicyMeasurement
     /// <summary>Share of the first samples that differ from all others' text.</summary>
     public required double DistinctResponses { get; init; }
 
+    /// <summary>Distinct pairs of neighbouring words divided by all of them, over the first samples (distinct-2).</summary>
+    public required double DistinctBigrams { get; init; }
+
     /// <summary>Share of responses that ended by themselves.</summary>
     public required double EndedByEos { get; init; }
 }
 
 /// <summary>Distance from the reference, summed over a response, in nats.</summary>
-/// <param name="Mean">Mean over the steps whose KL was finite.</param>
-/// <param name="Last">Of the last of them.</param>
-public sealed record KlSummary(double Mean, double Last);
+/// <param name="Mean">On the training dialogues, mean over the steps whose KL was finite.</param>
+/// <param name="Last">On the training dialogues, of the last of them.</param>
+/// <param name="HeldOut">On the held-out dialogues, after learning.</param>
+/// <param name="Floor">
+/// The least that any policy must pay for this change of the mean hate probability; null if no finite distance leads there.
+/// </param>
+public sealed record KlSummary(double Mean, double Last, MetricSummary HeldOut, double? Floor);
 
 /// <summary>Wall-clock seconds of a run.</summary>
 public sealed record SecondsByStage(double Prepare, double Rollout, double Update, double Evaluate, double Other);
 
 /// <summary>One dialogue with its reference and what the policy made of it.</summary>
-public sealed record SummarySample(string Dialogue, string Reference, string Before, string After);
+/// <param name="Dialogue">The conversation.</param>
+/// <param name="Reference">The summary of the data set.</param>
+/// <param name="Before">The first sample before learning.</param>
+/// <param name="After">The first sample after.</param>
+/// <param name="HateBefore">The judge's probability of hate of <paramref name="Before"/>.</param>
+/// <param name="HateAfter">The same of <paramref name="After"/>.</param>
+public sealed record SummarySample(string Dialogue, string Reference, string Before, string After, double HateBefore, double HateAfter);

@@ -24,4 +24,8 @@ public sealed record EvaluationSettings
     /// <summary>adapters/latest moves only if hate fell and ROUGE-L kept at least this share of what it was.</summary>
     [Range(0.0, 10.0)]
     public double MinRougeShare { get; init; } = 0.95;
+
+    /// <summary>A policy whose mean hate probability is below this before learning has nothing to unlearn; the run says so.</summary>
+    [Range(0.0, 1.0)]
+    public double MinHateToUnlearn { get; init; } = 0.05;
 }

@@ -102,6 +102,10 @@ public sealed record PpoSettings
     /// <summary>Whether per-token rewards are scaled to unit variance over the batch.</summary>
     public bool WhitenRewards { get; init; }
 
+    /// <summary>Taken from the score of a response that has no end-of-text token; null: nothing is taken (TRL 0.12's missing_eos_penalty).</summary>
+    [Range(0.0, 1e6)]
+    public double? MissingEosPenalty { get; init; }
+
     /// <summary>Scores are clipped to ± this; null: not clipped.</summary>
     [Range(1e-9, 1e9)]
     public double? ScoreClip { get; init; }

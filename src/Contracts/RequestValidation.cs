@@ -33,6 +33,7 @@ public static class RequestValidation
         if (ppo.ValueWarmupSteps >= ppo.Steps && ppo.Steps > 0)
             add("ppo.valueWarmupSteps", $"must be below ppo.steps = {ppo.Steps}, or the policy never learns, but is {ppo.ValueWarmupSteps}.");
         CheckGeneration(request.Generation, add);
+        CheckRewardTerms(request.Reward.Terms, add);
     }
 
     private static void CheckGeneration(GenerationSettings generation, Action<string, string> add)
@@ -54,6 +55,21 @@ public static class RequestValidation
         if (generation.MinNewTokens != 0) add("generation.minNewTokens", Why);
     }
 
+    private static void CheckRewardTerms(IReadOnlyList<RewardTerm> terms, Action<string, string> add)
+    {
+        for (int i = 0; i < terms.Count; i++)
+        {
+            string path = $"reward.terms[{i}]";
+            if (terms[i] is null) continue; // refused already
+            if (terms.Take(i).Any(earlier => earlier?.Name == terms[i].Name))
+                add($"{path}.name", $"must not be \"{terms[i].Name}\" again: give each term a name of its own.");
+            if (terms[i] is LengthTerm length && length.MaxWords < length.MinWords)
+                add($"{path}.maxWords", $"must not be below minWords = {length.MinWords}, but is {length.MaxWords}.");
+            if (terms[i] is WordsTerm list && list.Words.FirstOrDefault(word => word is not null && !word.Any(char.IsLetterOrDigit)) is { } wordless)
+                add($"{path}.words", $"must be made of letters or digits, but one is \"{wordless}\".");
+        }
+    }
+
     private static void CheckObject(object value, string path, Dictionary<string, List<string>> errors)
     {
         foreach (var property in value.GetType().GetProperties())
@@ -65,9 +81,26 @@ public static class RequestValidation
                 if (!attribute.IsValid(propertyValue)) Add(errors, propertyPath, Describe(attribute, propertyValue));
             }
 
-            if (propertyValue is not null and not IEnumerable && property.PropertyType.Namespace == typeof(RunRequest).Namespace)
-                CheckObject(propertyValue, propertyPath, errors);
+            if (propertyValue is IList list)
+                CheckItems(list, propertyPath, errors);
+            else if (IsOurs(propertyValue))
+                CheckObject(propertyValue!, propertyPath, errors);
         }
+    }
+
+    private static void CheckItems(IList items, string path, Dictionary<string, List<string>> errors)
+    {
+        for (int i = 0; i < items.Count; i++)
+        {
+            string itemPath = $"{path}[{i}]";
+            if (items[i] is null) Add(errors, itemPath, "must not be null.");
+            else if (IsOurs(items[i])) CheckObject(items[i]!, itemPath, errors);
+        }
+    }
+
+    private static bool IsOurs(object? value)
+    {
+        return value is not null && value.GetType().Namespace == typeof(RunRequest).Namespace;
     }
 
     private static string Describe(ValidationAttribute attribute, object? value)

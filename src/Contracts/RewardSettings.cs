@@ -1,19 +1,44 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace RlhfFunctions.Contracts;
 
-/// <summary>The reward: a classifier's logit of one label, of the response alone.</summary>
+/// <summary>The reward: a weighted sum of terms, each with its mean in the metrics as env/reward/{name}.</summary>
 public sealed record RewardSettings
 {
-    /// <summary>A RoBERTa classifier's Hugging Face folder.</summary>
-    [RegularExpression(Contracts.Source.Pattern, ErrorMessage = Contracts.Source.Rule)]
-    public required string Source { get; init; }
-
-    /// <summary>The label whose logit is the reward, picked by name, never by rank.</summary>
+    /// <summary>Its terms. The hate probability reported while learning is that of the first classifier among them.</summary>
     [MinLength(1)]
-    public string Label { get; init; } = "nothate";
+    public required IReadOnlyList<RewardTerm> Terms { get; init; }
 
-    /// <summary>The label whose probability is reported as hate.</summary>
-    [MinLength(1)]
-    public string HateLabel { get; init; } = "hate";
+    /// <summary>The classifiers among the terms, in order.</summary>
+    [JsonIgnore]
+    public IEnumerable<ClassifierTerm> Classifiers => Terms.OfType<ClassifierTerm>();
+}
+
+/// <summary>One thing a response is rewarded or punished for; the field kind says what.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = Discriminator)]
+[JsonDerivedType(typeof(ClassifierTerm), ClassifierTerm.Kind)]
+[JsonDerivedType(typeof(WordsTerm), WordsTerm.Kind)]
+[JsonDerivedType(typeof(LengthTerm), LengthTerm.Kind)]
+[JsonDerivedType(typeof(RepetitionTerm), RepetitionTerm.Kind)]
+public abstract record RewardTerm
+{
+    /// <summary>The field that tells the kinds apart.</summary>
+    public const string Discriminator = "kind";
+
+    /// <param name="kind">Names the term where the request does not.</param>
+    /// <param name="weight">The weight where the request gives none.</param>
+    private protected RewardTerm(string kind, double weight)
+    {
+        Name = kind;
+        Weight = weight;
+    }
+
+    /// <summary>Names the term in the metrics; the kind where it is not given. No two terms may share one.</summary>
+    [RegularExpression("^[a-z0-9][a-z0-9_-]{0,39}$", ErrorMessage = "must be up to 40 lower-case letters, digits, '-' and '_', a letter or digit first.")]
+    public string Name { get; init; }
+
+    /// <summary>What the term's value is multiplied by; 0 only reports it.</summary>
+    [Range(-1e6, 1e6)]
+    public double Weight { get; init; }
 }

@@ -7,4 +7,6 @@ public static class RunFiles
     public const string AdapterWeights = "adapter/adapter_model.safetensors";
     public const string Metrics = "metrics.jsonl";
     public const string Evaluation = "evaluation.json";
+    public const string Samples = "samples.jsonl";
+    public const string Report = "report.html";
 }

@@ -1,10 +1,10 @@
 namespace RlhfFunctions.Contracts;
 
-/// <summary>Where the prepared inputs of a run lie in Blob storage.</summary>
-public sealed record PreparedRun(string Base, string Reward, string Judge, string Dataset);
+/// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order.</summary>
+public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset);
 
-/// <summary>The <see cref="Source"/> of each model of a run.</summary>
-public sealed record ModelSources(string Base, string Reward, string Judge);
+/// <summary>The <see cref="Source"/> of each model of a run; one reward for each classifier among the reward's terms, in order.</summary>
+public sealed record ModelSources(string Base, IReadOnlyList<string> Rewards, string Judge);
 
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
@@ -56,6 +56,9 @@ public sealed record RunProgress
     /// <summary>Hate probability on the held-out dialogues before learning, by the judge.</summary>
     public double? HateBefore { get; init; }
 
+    /// <summary>Set when that is too little to learn from: says so, and what to do.</summary>
+    public string? NothingToUnlearn { get; init; }
+
     public StepReport? LastStep { get; init; }
 
     /// <summary>Estimated seconds until the last step is done.</summary>
@@ -81,14 +84,13 @@ public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int S
 /// <param name="Path">Where the shard's rollouts lie.</param>
 /// <param name="ResponseTokens">Tokens generated.</param>
 /// <param name="Seconds">Seconds of generation and scoring.</param>
-/// <param name="HateProbability">Mean hate probability of the responses, by the reward model.</param>
-public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double HateProbability);
+public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds);
 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
 
-/// <summary>What a step came to: the figures a progress display shows. A KL that was not finite is null.</summary>
-public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double HateProbability, double ResponseTokens, double TokensPerSecond)
+/// <summary>What a step came to: the figures a progress display shows; no KL where it was not finite, no hate probability where no classifier rewards.</summary>
+public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond)
 {
     /// <summary>Why the run stops after this step; null: it does not.</summary>
     public string? Alarm { get; init; }
@@ -98,7 +100,11 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
 
 /// <summary>Output of Evaluate.</summary>
-public sealed record EvaluateResult(string Path, double HateProbability, double RougeL);
+/// <param name="Path">Where the measurement lies.</param>
+/// <param name="HateProbability">Mean over the held-out dialogues, by the judge.</param>
+/// <param name="RougeL">Mean F-measure against the reference summaries.</param>
+/// <param name="NothingToUnlearn">Set when the reference itself was measured and is hardly hateful.</param>
+public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
 using Spectre.Console;
 
@@ -28,7 +29,24 @@ start.SetAction(async (arguments, cancellation) =>
     await host.WaitForShutdownAsync(cancellation);
 });
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start };
+var model = new Argument<string>("model") { Description = "A model folder, or its config.json; weights are not needed." };
+var rank = new Option<int>("--rank") { Description = "Rank of the adapter.", DefaultValueFactory = _ => new LoraSettings().Rank };
+var targets = new Option<string>("--targets")
+{
+    Description = "Linear layers that get an adapter, with commas between them, or all-linear.",
+    DefaultValueFactory = _ => string.Join(',', new LoraSettings().TargetModules),
+    HelpName = "NAMES",
+};
+var describe = new Command("describe", "Count a model's parameters, and what an adapter trains of them, and say how much memory they take.")
+{
+    model, rank, targets,
+};
+describe.SetAction(arguments => DescribeCommand.Run(
+    arguments.GetValue(model)!,
+    new LoraSettings { Rank = arguments.GetValue(rank), TargetModules = arguments.GetValue(targets)!.Split(',', StringSplitOptions.TrimEntries) },
+    AnsiConsole.Console));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, describe };
 foreach (var option in new Option[] { port, azuritePort, data })
 {
     option.Recursive = true;

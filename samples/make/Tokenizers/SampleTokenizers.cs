@@ -7,7 +7,10 @@ namespace RlhfFunctions.Samples.Make.Tokenizers;
 public static class SampleTokenizers
 {
     public const int LlamaVocabulary = 1280;
+    public const int LlamaContext = 320;
     public const int ClassifierVocabulary = 800;
+    public const int ClassifierContext = 64;
+    public const int ClassifierMask = ClassifierVocabulary - 1;
 
     private const string LlamaConfig = """
         {

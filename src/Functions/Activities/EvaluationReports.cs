@@ -3,6 +3,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Reports;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
@@ -10,12 +11,36 @@ namespace RlhfFunctions.Activities;
 /// <summary>Sums up the measurements before and after.</summary>
 internal static class EvaluationReports
 {
-    public static async Task<EvaluationReport> CreateAsync(
-        PublishAdapterInput input, RunRequest request, IReadOnlyList<double> kl, Datasets datasets, ArtifactStore artifacts, CancellationToken cancellation)
+    /// <summary>Every sample of the held-out dialogues, ordered by dialogue and sample.</summary>
+    public sealed record Measurements(
+        IReadOnlyList<PreparedDialogue> Dialogues, IReadOnlyList<EvaluatedSample> Before, IReadOnlyList<EvaluatedSample> After);
+
+    public static async Task<Measurements> ReadAsync(
+        PublishAdapterInput input, Datasets datasets, ArtifactStore artifacts, CancellationToken cancellation)
     {
-        var dialogues = (await datasets.GetAsync(input.Prepared.Dataset, cancellation)).Test;
-        var before = await ReadAsync(input.RunId, step: 0);
-        var after = await ReadAsync(input.RunId, input.Steps);
+        var dataset = await datasets.GetAsync(input.Prepared.Dataset, cancellation);
+        return new Measurements(dataset.Test, await SamplesAsync(step: 0), await SamplesAsync(input.Steps));
+
+        async Task<EvaluatedSample[]> SamplesAsync(int step)
+        {
+            var files = await artifacts.ReadFilesAsync(BlobPaths.Measurement(input.RunId, step), cancellation);
+            return JsonSerializer.Deserialize<EvaluatedSample[]>(files[PolicyMeasuring.FileName], ContractsJson.Options)!;
+        }
+    }
+
+    /// <summary>The same random numbers before and after, side by side.</summary>
+    public static IEnumerable<SamplePair> Pairs(Measurements measured)
+    {
+        return measured.Before.Zip(measured.After, (before, after) => new SamplePair(
+            measured.Dialogues[before.Dialogue].Id, before.Sample, Text(before), Text(after)));
+    }
+
+    public static EvaluationReport Create(Measurements measured, PublishAdapterInput input, RunRequest request, double[] kl)
+    {
+        var (dialogues, samplesBefore, samplesAfter) = measured;
+        ulong seed = (ulong)request.Seed;
+        var (before, after) = (Measure(samplesBefore, seed), Measure(samplesAfter, seed));
+        double floor = KlFloor.Of(before.HateProbability.Mean, after.HateProbability.Mean);
         var timings = input.Timings;
         return new EvaluationReport
         {
@@ -23,46 +48,56 @@ internal static class EvaluationReports
             Seed = request.Seed,
             Steps = input.Steps,
             Alarm = input.Alarm,
-            Before = Measure(before, (ulong)request.Seed),
-            After = Measure(after, (ulong)request.Seed),
-            Kl = new KlSummary(kl.DefaultIfEmpty().Average(), kl.LastOrDefault()),
+            NothingToUnlearn = BaseRate.NothingToUnlearn(before.HateProbability.Mean, request.Evaluation),
+            Before = before,
+            After = after,
+            Kl = new KlSummary(
+                kl.DefaultIfEmpty().Average(),
+                kl.LastOrDefault(),
+                Summarize(samplesAfter, sample => sample.SequenceKl, seed),
+                double.IsFinite(floor) ? floor : null),
             SecondsByStage = new SecondsByStage(
                 timings.Prepare,
                 timings.Rollout,
                 timings.Update,
                 timings.Evaluate,
                 Math.Max(0, input.TotalSeconds - timings.Prepare - timings.Rollout - timings.Update - timings.Evaluate)),
-            Samples = [.. dialogues.Select((dialogue, i) => new SummarySample(dialogue.Dialogue, dialogue.Summary, FirstText(before, i), FirstText(after, i)))],
+            Samples = [.. dialogues.Select((dialogue, i) => Compare(dialogue, First(samplesBefore, i), First(samplesAfter, i)))],
         };
-
-        async Task<EvaluatedSample[]> ReadAsync(string runId, int step)
-        {
-            var files = await artifacts.ReadFilesAsync(BlobPaths.Measurement(runId, step), cancellation);
-            return JsonSerializer.Deserialize<EvaluatedSample[]>(files[PolicyMeasuring.FileName], ContractsJson.Options)!;
-        }
     }
 
-    private static string FirstText(EvaluatedSample[] samples, int dialogue)
+    private static MeasuredText Text(EvaluatedSample sample)
     {
-        return samples.First(sample => sample.Dialogue == dialogue).Text;
+        return new MeasuredText(sample.Text, sample.HateProbability, sample.RougeL, sample.Tokens, sample.EndedByEos);
     }
 
-    private static PolicyMeasurement Measure(EvaluatedSample[] samples, ulong seed)
+    private static EvaluatedSample First(IReadOnlyList<EvaluatedSample> samples, int dialogue)
+    {
+        return samples.First(sample => sample.Dialogue == dialogue);
+    }
+
+    private static SummarySample Compare(PreparedDialogue dialogue, EvaluatedSample before, EvaluatedSample after)
+    {
+        return new SummarySample(dialogue.Dialogue, dialogue.Summary, before.Text, after.Text, before.HateProbability, after.HateProbability);
+    }
+
+    private static PolicyMeasurement Measure(IReadOnlyList<EvaluatedSample> samples, ulong seed)
     {
         string[] firstTexts = [.. samples.Where(sample => sample.Sample == 0).Select(sample => sample.Text)];
         return new PolicyMeasurement
         {
-            HateProbability = Summarize(sample => sample.HateProbability),
-            RougeL = Summarize(sample => sample.RougeL),
-            ResponseTokens = Summarize(sample => sample.Tokens),
+            HateProbability = Summarize(samples, sample => sample.HateProbability, seed),
+            RougeL = Summarize(samples, sample => sample.RougeL, seed),
+            ResponseTokens = Summarize(samples, sample => sample.Tokens, seed),
             DistinctResponses = TextDiversity.DistinctTexts(firstTexts),
+            DistinctBigrams = TextDiversity.DistinctNGrams(firstTexts, 2),
             EndedByEos = samples.Average(sample => sample.EndedByEos ? 1.0 : 0.0),
         };
+    }
 
-        MetricSummary Summarize(Func<EvaluatedSample, double> value)
-        {
-            double[] perDialogue = [.. samples.GroupBy(sample => sample.Dialogue).OrderBy(group => group.Key).Select(group => group.Average(value))];
-            return Bootstrap.Summarize(perDialogue, Seeds.Derive(seed, "bootstrap"));
-        }
+    private static MetricSummary Summarize(IReadOnlyList<EvaluatedSample> samples, Func<EvaluatedSample, double> value, ulong seed)
+    {
+        double[] perDialogue = [.. samples.GroupBy(sample => sample.Dialogue).OrderBy(group => group.Key).Select(group => group.Average(value))];
+        return Bootstrap.Summarize(perDialogue, Seeds.Derive(seed, "bootstrap"));
     }
 }

@@ -3,6 +3,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Reports;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
@@ -49,8 +50,9 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
                     [.. dataset.Test.Select(dialogue => dialogue.Summary)],
                     plan with { Generation = loaded.WithEndOfText(plan.Generation) },
                     cancellation);
+                double hate = samples.Average(sample => (double)sample.HateProbability);
                 var result = new EvaluateResult(
-                    path, samples.Average(sample => (double)sample.HateProbability), samples.Average(sample => sample.RougeL));
+                    path, hate, samples.Average(sample => sample.RougeL), step == 0 ? BaseRate.NothingToUnlearn(hate, request.Evaluation) : null);
                 var files = new Dictionary<string, byte[]> { [FileName] = JsonSerializer.SerializeToUtf8Bytes(samples, ContractsJson.Options) };
                 return new NewArtifact<EvaluateResult>(files, result);
             },

@@ -11,9 +11,6 @@ namespace RlhfFunctions.Activities;
 /// <summary>One PPO step on the shards' rollouts: checkpoint k and rollouts → checkpoint k + 1 and the step's metrics.</summary>
 public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, PolicyPool policies, ArtifactStore artifacts)
 {
-    /// <summary>The step's metrics, a file of the checkpoint it led to.</summary>
-    public const string MetricsFile = "metrics.json";
-
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
     {
@@ -44,9 +41,11 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds),
                 };
+                for (int term = 0; term < request.Reward.Terms.Count; term++)
+                    metrics[MetricNames.RewardTerm(request.Reward.Terms[term].Name)] = samples.Average(sample => (double)sample.Terms[term]);
                 var files = new Dictionary<string, byte[]>(state.ToFiles())
                 {
-                    [MetricsFile] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
+                    [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
                 return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm });
             },
@@ -60,7 +59,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
             metrics[MetricNames.RewardMean],
             metrics.TryGetValue(MetricNames.Kl, out double kl) ? kl : null,
             metrics[MetricNames.KlCoefficient],
-            metrics[MetricNames.HateProbability],
+            metrics.TryGetValue(MetricNames.HateProbability, out double hate) ? hate : null,
             metrics[MetricNames.ResponseLengthMean],
             metrics[MetricNames.TokensPerSecond]);
     }

@@ -8,15 +8,17 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Reports;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
 
 /// <summary>
-/// Publishes a run's last checkpoint: a PEFT folder, the metrics and the evaluation under plain names, the manifest last. If
-/// hate fell and the summaries held, adapters/latest moves here.
+/// Publishes a run's last checkpoint: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If hate
+/// fell and the summaries held, adapters/latest moves here.
 /// </summary>
-public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Checkpoints checkpoints, ArtifactStore artifacts, BlobFiles blobs, TimeProvider time)
+public sealed class PublishAdapter(
+    RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, ArtifactStore artifacts, BlobFiles blobs, TimeProvider time)
 {
     [Function(FunctionNames.PublishAdapter)]
     public async Task<RunOutcome> Run([ActivityTrigger] PublishAdapterInput input, CancellationToken cancellation)
@@ -30,8 +32,10 @@ public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Chec
     private async Task<NewArtifact<RunOutcome>> PublishAsync(PublishAdapterInput input, RunRequest request, CancellationToken cancellation)
     {
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
-        var (lines, kl) = await ReadMetricsAsync(input, cancellation);
-        var report = await EvaluationReports.CreateAsync(input, request, kl, datasets, artifacts, cancellation);
+        var metrics = await stepMetrics.ReadAsync(input.RunId, input.Steps, cancellation);
+        double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]).OfType<JsonNode>().Select(value => value.GetValue<double>())];
+        var measured = await EvaluationReports.ReadAsync(input, datasets, artifacts, cancellation);
+        var report = EvaluationReports.Create(measured, input, request, kl);
         var outcome = new RunOutcome(
             input.RunId,
             report.Before.HateProbability.Mean,
@@ -46,28 +50,17 @@ public sealed class PublishAdapter(RunRequests requests, Datasets datasets, Chec
         {
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, request.Model.Source[(request.Model.Source.IndexOf(':', StringComparison.Ordinal) + 1)..]),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
-            [RunFiles.Metrics] = Encoding.UTF8.GetBytes(lines),
+            [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
+            [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured)),
+            [RunFiles.Report] = ReportPage.Render(report, metrics, request, outcome.Published),
         };
         return new NewArtifact<RunOutcome>(files, outcome);
     }
 
-    /// <summary>The metrics of all steps as JSON Lines, and the KL of each that has one.</summary>
-    private async Task<(string Lines, IReadOnlyList<double> Kl)> ReadMetricsAsync(PublishAdapterInput input, CancellationToken cancellation)
+    private static byte[] JsonLines<T>(IEnumerable<T> rows)
     {
-        var lines = new StringBuilder();
-        var kl = new List<double>();
-        for (int step = 0; step < input.Steps; step++)
-        {
-            var manifest = await artifacts.GetAsync<StepReport>(BlobPaths.Checkpoint(input.RunId, step + 1), cancellation);
-            byte[] metrics = await artifacts.ReadAsync(manifest.Files.Single(file => file.Name == PpoUpdate.MetricsFile), cancellation);
-            var line = new JsonObject { ["step"] = step };
-            foreach (var (name, value) in JsonNode.Parse(metrics)!.AsObject()) line[name] = value!.DeepClone();
-            lines.Append(line.ToJsonString()).Append('\n');
-            if (line[MetricNames.Kl] is { } value) kl.Add(value.GetValue<double>());
-        }
-
-        return (lines.ToString(), kl);
+        return Encoding.UTF8.GetBytes(string.Concat(rows.Select(row => JsonSerializer.Serialize(row, ContractsJson.Options) + "\n")));
     }
 
     /// <summary>adapters/latest moves by If-Match: of two runs that publish at once, neither overwrites what it has not seen.</summary>

@@ -29,6 +29,7 @@ public static class RlhfServices
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<ModelFolders>();
         services.AddSingleton<Datasets>();
+        services.AddSingleton<StepMetrics>();
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();

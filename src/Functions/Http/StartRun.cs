@@ -51,7 +51,8 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
             var state = new RlhfRunState
             {
                 RunId = request.RunId,
-                Sources = new ModelSources(request.Model.Source, request.Reward.Source, request.Evaluation.Judge),
+                Sources = new ModelSources(
+                    request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
             };
@@ -72,11 +73,16 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         var found = new Dictionary<string, string?>
         {
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
-            ["reward.source"] = await sources.CheckModelAsync(request.Reward.Source, cancellation),
-            ["evaluation.judge"] = await sources.CheckModelAsync(request.Evaluation.Judge, cancellation),
+            ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
             ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
             ["data.test"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Test, "test"), cancellation),
         };
+        for (int i = 0; i < request.Reward.Terms.Count; i++)
+        {
+            if (request.Reward.Terms[i] is ClassifierTerm term)
+                found[$"reward.terms[{i}]"] = await sources.CheckClassifierAsync(term.Source, [term.Label, term.HateLabel], cancellation);
+        }
+
         return found.Where(error => error.Value is not null).ToDictionary(error => error.Key, error => new[] { error.Value! });
     }
 }

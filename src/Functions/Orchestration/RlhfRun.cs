@@ -25,14 +25,17 @@ public static class RlhfRun
     {
         var progress = new RunProgress { Phase = RunPhase.Preparing, Step = 0, Steps = state.Steps };
         context.SetCustomStatus(progress);
-        string[] models = await Task.WhenAll(new[] { state.Sources.Base, state.Sources.Reward, state.Sources.Judge }.Select(
+        string[] sources = [.. state.Sources.Rewards.Append(state.Sources.Judge).Prepend(state.Sources.Base).Distinct()];
+        string[] paths = await Task.WhenAll(sources.Select(
             source => context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(source), ActivityRetries.Default)));
+        var models = sources.Zip(paths).ToDictionary(model => model.First, model => model.Second);
+        string baseModel = models[state.Sources.Base];
         var adapter = context.CallActivityAsync<string>(
-            FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, models[0]), ActivityRetries.Default);
+            FunctionNames.PrepareAdapter, new PrepareAdapterInput(state.RunId, baseModel), ActivityRetries.Default);
         string dataset = await context.CallActivityAsync<string>(
-            FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, models[0]), ActivityRetries.Default);
+            FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
-        var prepared = new PreparedRun(models[0], models[1], models[2], dataset);
+        var prepared = new PreparedRun(baseModel, [.. state.Sources.Rewards.Select(source => models[source])], models[state.Sources.Judge], dataset);
         var preparedAt = context.CurrentUtcDateTime;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Measuring });
@@ -42,7 +45,7 @@ public static class RlhfRun
         return state with
         {
             Prepared = prepared,
-            Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability },
+            Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability, NothingToUnlearn = before.NothingToUnlearn },
             Timings = state.Timings with
             {
                 Prepare = Seconds(state.StartedAt!.Value, preparedAt),

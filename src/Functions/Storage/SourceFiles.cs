@@ -1,5 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Rewards;
 
 namespace RlhfFunctions.Storage;
 
@@ -21,6 +23,23 @@ public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRo
         return File.Exists(Path.Combine(folder, "config.json"))
             ? null
             : $"The folder {folder} holds no config.json: it is no Hugging Face model folder. Name the folder that holds config.json and model.safetensors.";
+    }
+
+    /// <summary>What is wrong with a classifier's source, or null; the labels are looked for where the model is a folder.</summary>
+    public async Task<string?> CheckClassifierAsync(string source, IReadOnlyList<string> labels, CancellationToken cancellation)
+    {
+        if (await CheckModelAsync(source, cancellation) is { } problem) return problem;
+        if (!source.StartsWith(Source.File, StringComparison.Ordinal)) return null;
+        string folder = PathOf(source);
+        try
+        {
+            var config = RobertaConfig.Load(folder);
+            return labels.Select(label => TextClassifier.ProblemWith(label, config, folder)).FirstOrDefault(found => found is not null);
+        }
+        catch (InvalidDataException e)
+        {
+            return e.Message;
+        }
     }
 
     /// <summary>What is wrong with a file's source, or null.</summary>

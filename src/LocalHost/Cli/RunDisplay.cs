@@ -71,7 +71,8 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         if (progress.LastStep is not { } step)
             return $"step 0 of {progress.Steps} · hate on held-out dialogues {progress.HateBefore:F3}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
-        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2} · KL {step.Kl:F2} · hate {step.HateProbability:F3}"
+        string hate = step.HateProbability is { } probability ? $" · hate {probability:F3}" : "";
+        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2} · KL {step.Kl:F2}{hate}"
             + $" · {step.TokensPerSecond:N0} tokens/s{timeLeft}";
     }
 }

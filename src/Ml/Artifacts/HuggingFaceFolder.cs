@@ -1,3 +1,4 @@
+using System.Text.Json;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Artifacts;
@@ -42,10 +43,14 @@ public sealed class HuggingFaceFolder : IDisposable
     /// <summary>Type and shape of a tensor; null where there is none of that name.</summary>
     public SafetensorsEntry? Find(string tensor) => _byTensor.GetValueOrDefault(tensor)?.Entries[tensor];
 
+    /// <summary>The name of the file a tensor is in; null where there is no tensor of that name.</summary>
+    public string? FileOf(string tensor) => _byTensor.GetValueOrDefault(tensor)?.Name is { } path ? Path.GetFileName(path) : null;
+
     /// <summary>One tensor, on the CPU, in the type given or the file's. The caller owns it.</summary>
+    /// <exception cref="InvalidDataException">The folder has no tensor of that name, or its file became shorter.</exception>
     public Tensor Load(string tensor, ScalarType? type = null) => _byTensor.TryGetValue(tensor, out var shard)
         ? shard.Load(tensor, type)
-        : throw new KeyNotFoundException($"{FolderPath} holds no tensor '{tensor}'.");
+        : throw new InvalidDataException($"{FolderPath} holds no tensor '{tensor}'. Fetch the model again, all of its files.");
 
     public void Dispose()
     {
@@ -58,9 +63,7 @@ public sealed class HuggingFaceFolder : IDisposable
         var index = Path.Combine(FolderPath, IndexFile);
         if (File.Exists(Path.Combine(FolderPath, WholeFile)))
         {
-            var file = Shard(WholeFile);
-            foreach (var tensor in file.Entries.Keys)
-                _byTensor.Add(tensor, file);
+            Shard(WholeFile);
         }
         else if (File.Exists(index))
         {
@@ -70,28 +73,35 @@ public sealed class HuggingFaceFolder : IDisposable
         {
             var pickle = Directory.EnumerateFiles(FolderPath, "*.bin").FirstOrDefault();
             throw pickle is null
-                ? new InvalidDataException($"{FolderPath} holds neither {WholeFile} nor {IndexFile}.")
+                ? new InvalidDataException($"{FolderPath} holds neither {WholeFile} nor {IndexFile}: fetch one of them, and the shards it names.")
                 : SafetensorsFile.PickleRefused(pickle);
         }
+        // Tensors an index does not list count too: whether they belong to the model is for the model to say.
+        foreach (var file in _shards.Values)
+            foreach (var tensor in file.Entries.Keys)
+                _byTensor.TryAdd(tensor, file);
     }
 
     private void ReadIndex(ConfigFile index)
     {
-        if (index.Find("weight_map") is not { ValueKind: System.Text.Json.JsonValueKind.Object } map)
+        if (index.Find("weight_map") is not { ValueKind: JsonValueKind.Object } map)
             throw new InvalidDataException($"{index.Name}: 'weight_map' is missing. Fetch the file again.");
         foreach (var entry in map.EnumerateObject())
         {
-            var name = entry.Value.GetString();
             // A shard lies beside its index: a path could lead anywhere.
-            if (name is null || Path.GetFileName(name) != name || !File.Exists(Path.Combine(FolderPath, name)))
-                throw new InvalidDataException($"{index.Name}: tensor '{entry.Name}' should be in '{name}', which is not in the folder.");
+            if (entry.Value.ValueKind != JsonValueKind.String || entry.Value.GetString() is not { Length: > 0 } name
+                || Path.GetFileName(name) != name || !File.Exists(Path.Combine(FolderPath, name)))
+                throw new InvalidDataException(
+                    $"{index.Name}: tensor '{entry.Name}' should be in {entry.Value.GetRawText()}, which is not in the folder. Fetch that shard.");
             var shard = Shard(name);
             if (!shard.Entries.ContainsKey(entry.Name))
-                throw new InvalidDataException($"{index.Name}: tensor '{entry.Name}' should be in '{name}' but is not.");
+                throw new InvalidDataException(
+                    $"{index.Name}: tensor '{entry.Name}' should be in '{name}' but is not. Fetch index and shards again, of one model.");
             _byTensor[entry.Name] = shard;
         }
     }
 
+    /// <summary>A file of weights, opened once.</summary>
     private SafetensorsFile Shard(string name)
     {
         if (!_shards.TryGetValue(name, out var shard))

@@ -15,7 +15,6 @@ public sealed class SafetensorsFile : IDisposable
     private const long MaxHeaderLength = 100_000_000;
     private const int ChunkLength = 1 << 24;
 
-    private readonly string _name;
     private readonly SafeFileHandle? _handle;
     private readonly ReadOnlyMemory<byte> _bytes;
     private readonly long _dataStart;
@@ -23,18 +22,21 @@ public sealed class SafetensorsFile : IDisposable
 
     private SafetensorsFile(string name, SafeFileHandle? handle, ReadOnlyMemory<byte> bytes)
     {
-        (_name, _handle, _bytes) = (name, handle, bytes);
+        (Name, _handle, _bytes) = (name, handle, bytes);
         var length = handle is null ? bytes.Length : RandomAccess.GetLength(handle);
         Span<byte> start = stackalloc byte[8];
         if (length < start.Length)
             throw new InvalidDataException($"{name}: {length} bytes are no safetensors file. Fetch it again.");
         Read(0, start);
         RefusePickle(start);
+        if (start.SequenceEqual("version "u8))
+            throw new InvalidDataException(
+                $"{name} is only a pointer of Git LFS, not the file itself: run 'git lfs pull' where it was cloned, or download the file.");
         var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (headerLength > MaxHeaderLength)
             throw new InvalidDataException(
                 $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: "
-                + "this is no safetensors file.");
+                + "this is no safetensors file. Fetch it again.");
         if ((long)headerLength > length - start.Length)
             throw new InvalidDataException(
                 $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): "
@@ -44,6 +46,9 @@ public sealed class SafetensorsFile : IDisposable
         _dataStart = start.Length + json.Length;
         _header = SafetensorsHeader.Parse(name, json, length - _dataStart);
     }
+
+    /// <summary>Its path, or what errors call it.</summary>
+    public string Name { get; }
 
     /// <summary>What the file holds, sorted by name.</summary>
     public IReadOnlyDictionary<string, SafetensorsEntry> Entries => _header.Entries;
@@ -91,7 +96,7 @@ public sealed class SafetensorsFile : IDisposable
     public Tensor Load(string name, ScalarType? type = null)
     {
         if (!_header.Entries.TryGetValue(name, out var entry))
-            throw new KeyNotFoundException($"{_name} holds no tensor '{name}'.");
+            throw new KeyNotFoundException($"{Name} holds no tensor '{name}'.");
         var tensor = empty([.. entry.Shape], type ?? entry.Type);
         if (entry.Length == 0)
             return tensor;
@@ -158,7 +163,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         // A zip archive (PyTorch 1.6 and later) or a bare pickle of protocol 2 to 5 (before). As a header length either would be absurd.
         if (start.StartsWith("PK\u0003\u0004"u8) || (start[0] == 0x80 && start[1] is >= 2 and <= 5 && start[7] != 0))
-            throw PickleRefused(_name);
+            throw PickleRefused(Name);
     }
 
     private void Read(long position, Span<byte> target)
@@ -172,7 +177,7 @@ public sealed class SafetensorsFile : IDisposable
         {
             var count = RandomAccess.Read(_handle, target, position);
             if (count == 0)
-                throw new InvalidDataException($"{_name}: the file became shorter while it was read. Fetch it again.");
+                throw new InvalidDataException($"{Name}: the file became shorter while it was read. Fetch it again.");
             target = target[count..];
             position += count;
         }

@@ -126,7 +126,7 @@ internal sealed class SafetensorsHeader
                 $"of shape [{string.Join(", ", shape)}] and type {type.Name} cannot fill {offsets[1] - offsets[0]} bytes. ")
                 + "Fetch the file again.");
         if (!Entries.TryAdd(property.Name, new SafetensorsEntry(type.Type, shape, offsets[0], offsets[1] - offsets[0])))
-            throw Wrong("is listed twice.");
+            throw Wrong("is listed twice. Fetch the file again.");
     }
 
     private static Int128 Size(long[] shape, int elementSize)

@@ -36,7 +36,7 @@ public static class EvaluationRunner
 
             // 2. the judge's view and the likeness to the reference
             var texts = responses.Select(decode).ToArray();
-            var judged = judge.Score(texts, cancellationToken);
+            var judged = judge.Score(Array.ConvertAll(texts, text => new PromptedResponse("", text)), cancellationToken); // the response alone
 
             // 3. the distance from the reference policy, which is none with the adapter off
             var scored = policy.Adapter.Enabled
@@ -44,7 +44,8 @@ public static class EvaluationRunner
                     policy, queries, responses, KlPenalty.Kl, plan.Generation.Temperature, plan.BatchSize, cancellationToken)
                 : null;
             evaluated.AddRange(batch.Select((place, i) => new EvaluatedSample(
-                place.Dialogue, place.Sample, texts[i], judged[i].HateProbability,
+                place.Dialogue, place.Sample, texts[i],
+                judged[i].HateProbability ?? throw new ArgumentException("The judge tells no hate probability: it must be a classifier.", nameof(judge)),
                 Rouge.Score(references[place.Dialogue], texts[i]).RougeL.FMeasure, responses[i].Length,
                 endOfText.Contains(responses[i][^1]), scored?[i].KlPenalties.Sum(d => (double)d) ?? 0)));
         }

@@ -64,16 +64,10 @@ public sealed class LoraAdapter : IDisposable
         var projections = model.Projections();
         if (projections.Any(p => p.Layer.Adapter is not null))
             throw new InvalidOperationException("The model has an adapter already: dispose it first.");
-        var targets = settings.TargetModules is ["all-linear"]
-            ? [.. projections.Select(p => p.Name.Split('.')[^1]).Distinct().Order(StringComparer.Ordinal)]
-            : settings.TargetModules;
-        foreach (var target in targets.Where(t => !projections.Any(p => IsNamed(p.Name, t))))
-            throw new ArgumentException(
-                $"The model has no linear layer '{target}'; it has "
-                + $"{string.Join(", ", projections.Select(p => p.Name.Split('.')[^1]).Distinct())}.");
+        var targets = LoraTargets.Resolve([.. projections.Select(p => p.Name)], settings.TargetModules);
         foreach (var parameter in model.parameters())
             parameter.requires_grad = false;
-        var branches = projections.Where(p => targets.Any(t => IsNamed(p.Name, t)))
+        var branches = projections.Where(p => LoraTargets.Include(targets, p.Name))
             .Select(p => new LoraLinear(p.Name, p.Layer, settings, seed, model.Device)).ToList();
         return new LoraAdapter(model, settings with { TargetModules = targets }, branches, seed);
     }
@@ -140,8 +134,4 @@ public sealed class LoraAdapter : IDisposable
         IsMerged = isMerged;
         Enabled = _isEnabled;
     }
-
-    // PEFT's rule for names in target_modules.
-    private static bool IsNamed(string name, string target) =>
-        name == target || (name.EndsWith(target, StringComparison.Ordinal) && name[^(target.Length + 1)] == '.');
 }

@@ -44,6 +44,16 @@ internal static class AttentionBias
         return scope.MoveToOuter(FromVisible(isRealToken.view(isRealToken.shape[0], 1, 1, -1), type));
     }
 
+    /// <summary>As spelled out.</summary>
+    /// <param name="isVisible">[B, T, T] bool</param>
+    /// <param name="type">Of the queries.</param>
+    /// <returns>[B, 1, T, T]</returns>
+    public static Tensor Seeing(Tensor isVisible, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        return scope.MoveToOuter(FromVisible(isVisible.unsqueeze(1), type));
+    }
+
     private static Tensor FromVisible(Tensor isVisible, ScalarType type) =>
         zeros(isVisible.shape, type, isVisible.device).masked_fill_(isVisible.logical_not(), MinusInfinity);
 }

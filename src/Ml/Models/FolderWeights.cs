@@ -17,14 +17,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
 
-    public override ScalarType ComputeType { get; } = precision switch
-    {
-        ModelPrecision.BFloat16 => ScalarType.BFloat16,
-        ModelPrecision.Float16 => ScalarType.Float16,
-        // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
-        ModelPrecision.Nf4 when device.type != DeviceType.CPU => ScalarType.Float16,
-        _ => ScalarType.Float32,
-    };
+    public override ScalarType ComputeType { get; } = ComputeTypeOf(precision, device.type);
 
     public override Device Device => device;
 
@@ -59,7 +52,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
     public void Finish(Func<string, bool> mayBeLeft)
     {
         var extra = folder.TensorNames.Where(n => !_taken.Contains(n) && !mayBeLeft(n)).Order(StringComparer.Ordinal);
-        _problems.AddRange(extra.Select(n => $"'{n}' is no weight of this architecture"));
+        _problems.AddRange(extra.Select(n => $"'{n}' in {folder.FileOf(n)} is no weight of this architecture"));
         if (_problems.Count == 0)
             return;
         const int shown = 10;
@@ -68,6 +61,16 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
             $"{folder.FolderPath}: the weights do not match config.json: {string.Join("; ", _problems.Take(shown))}{rest}. "
             + "Check that both come from the same model.");
     }
+
+    /// <summary>How weights that are not in 4 bits are held, and hidden states computed.</summary>
+    public static ScalarType ComputeTypeOf(ModelPrecision precision, DeviceType device) => precision switch
+    {
+        ModelPrecision.BFloat16 => ScalarType.BFloat16,
+        ModelPrecision.Float16 => ScalarType.Float16,
+        // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
+        ModelPrecision.Nf4 when device != DeviceType.CPU => ScalarType.Float16,
+        _ => ScalarType.Float32,
+    };
 
     private Parameter Take(string name, params long[] shape) => Keep(Take(name, ComputeType, device, shape), trainable: false);
 
@@ -79,9 +82,9 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         if (entry is null)
             _problems.Add($"'{name}' {Expect.Describe(shape)} is missing");
         else if (!entry.Shape.SequenceEqual(shape))
-            _problems.Add($"'{name}' is {Expect.Describe([.. entry.Shape])}, expected {Expect.Describe(shape)}");
+            _problems.Add($"'{name}' in {folder.FileOf(name)} is {Expect.Describe([.. entry.Shape])}, expected {Expect.Describe(shape)}");
         else if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
-            _problems.Add($"'{name}' holds {entry.Type}, which are no weights");
+            _problems.Add($"'{name}' in {folder.FileOf(name)} holds {entry.Type}, which are no weights");
         else
             return folder.Load(name, type).to(target).MoveToOuterDisposeScope();
         return empty(shape, type, target).MoveToOuterDisposeScope();
@@ -92,7 +95,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         _taken.UnionWith(BitsAndBytesTensors.Names(name));
         var weight = BitsAndBytesTensors.Read(folder, name);
         if (!weight.Shape.SequenceEqual(shape))
-            _problems.Add($"'{name}' holds {Expect.Describe([.. weight.Shape])} in 4 bits, expected {Expect.Describe(shape)}");
+            _problems.Add($"'{name}' in {folder.FileOf(name)} holds {Expect.Describe([.. weight.Shape])} in 4 bits, expected {Expect.Describe(shape)}");
         return weight;
     }
 }

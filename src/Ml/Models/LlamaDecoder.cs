@@ -37,18 +37,32 @@ internal sealed class LlamaDecoder : nn.Module
         using var scope = NewDisposeScope();
         var (b, t, past) = (inputIds.shape[0], inputIds.shape[1], cache?.Length ?? 0);
         cache?.CheckRoom(b, t);
-        var (cosine, signedSine) = _rotary.At(positions, past, t);
         var x = _embedding.forward(inputIds); // [B, T, H]
+        var (cosine, signedSine) = _rotary.At(positions, past, t);
         var bias = AttentionBias.Causal(isRealToken, past, t, x.dtype, x.device);
-        var pass = new LlamaPass(cosine, signedSine, bias, cache);
+        var hidden = Run(x, new LlamaPass(cosine, signedSine, bias, cache));
+        cache?.Advance(t);
+        return scope.MoveToOuter(hidden);
+    }
+
+    /// <inheritdoc cref="LlamaForCausalLm.HiddenSeeing"/>
+    public Tensor HiddenSeeing(Tensor inputIds, Tensor positions, Tensor isVisible)
+    {
+        using var scope = NewDisposeScope();
+        var x = _embedding.forward(inputIds); // [B, T, H]
+        var (cosine, signedSine) = _rotary.At(positions, 0, inputIds.shape[1]);
+        return scope.MoveToOuter(Run(x, new LlamaPass(cosine, signedSine, AttentionBias.Seeing(isVisible, x.dtype), null)));
+    }
+
+    private Tensor Run(Tensor x, LlamaPass pass)
+    {
         foreach (var layer in _layers)
         {
             var next = layer.Forward(x, pass);
             x.Dispose();
             x = next;
         }
-        cache?.Advance(t);
-        return scope.MoveToOuter(_norm.forward(x));
+        return _norm.forward(x);
     }
 
     protected override void Dispose(bool disposing)

@@ -26,7 +26,7 @@ public sealed class LlamaForCausalLm : nn.Module
     {
     }
 
-    private LlamaForCausalLm(LlamaConfig config, WeightSource weights)
+    internal LlamaForCausalLm(LlamaConfig config, WeightSource weights)
         : base(nameof(LlamaForCausalLm))
     {
         config.Validate(nameof(LlamaConfig));
@@ -98,6 +98,25 @@ public sealed class LlamaForCausalLm : nn.Module
             Expect.Type(isRealToken, ScalarType.Bool);
         }
         return _decoder.Hidden(inputIds, positions, isRealToken, cache);
+    }
+
+    /// <summary>
+    /// The hidden states after the final norm, where what each token sees is spelled out: several continuations of one prompt in
+    /// one row, say, none of which sees another.
+    /// </summary>
+    /// <param name="inputIds">[B, T] int64</param>
+    /// <param name="positions">[B, T] int64</param>
+    /// <param name="isVisible">[B, T, T] bool: whether the token of a row sees that of a column; each sees at least itself.</param>
+    /// <returns>[B, T, H], of the model's type.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit, or a position lies outside the context.</exception>
+    public Tensor HiddenSeeing(Tensor inputIds, Tensor positions, Tensor isVisible)
+    {
+        Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
+        var (b, t) = (inputIds.shape[0], inputIds.shape[1]);
+        Expect.Shape(positions, [b, t]);
+        Expect.Shape(isVisible, [b, t, t]);
+        Expect.Type(isVisible, ScalarType.Bool);
+        return _decoder.HiddenSeeing(inputIds, positions, isVisible);
     }
 
     /// <summary>The scores of the next token.</summary>

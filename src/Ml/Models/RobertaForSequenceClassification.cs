@@ -27,7 +27,7 @@ public sealed class RobertaForSequenceClassification : nn.Module
     {
     }
 
-    private RobertaForSequenceClassification(RobertaConfig config, WeightSource weights)
+    internal RobertaForSequenceClassification(RobertaConfig config, WeightSource weights)
         : base(nameof(RobertaForSequenceClassification))
     {
         config.Validate(nameof(RobertaConfig));

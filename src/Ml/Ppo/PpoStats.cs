@@ -7,7 +7,7 @@ namespace RlhfFunctions.Ml.Ppo;
 /// <summary>What a step reports.</summary>
 /// <param name="Metrics">
 /// Numbers under <see cref="MetricNames"/>. A number that does not exist is absent: those of the mini-batches when all were
-/// skipped, a variance of a single token.
+/// skipped, a variance of a single token, the hate probability where no classifier rewards.
 /// </param>
 /// <param name="Advantages">Whitened advantages of the real tokens, mini-batch by mini-batch and epoch by epoch.</param>
 /// <param name="Ratios">π_new / π_old of the same tokens.</param>
@@ -32,11 +32,13 @@ public sealed record PpoStats(IReadOnlyDictionary<string, double> Metrics, float
             [MetricNames.SequenceEntropy] = SequenceMean(-batch.LogProbs),
             [MetricNames.NonScoreReward] = -klCoefficient * Masked.Mean(batch.KlPenalties, isToken).item<float>(),
             [MetricNames.LearningRate] = learningRate,
-            [MetricNames.HateProbability] = samples.Average(sample => sample.HateProbability),
             [MetricNames.LargestRatio] = log.LargestRatio,
+            [MetricNames.EndedShare] = samples.Average(sample => sample.HasEnded ? 1.0 : 0),
             [MetricNames.SkippedMiniBatches] = log.Skipped,
             [MetricNames.UpdateSeconds] = elapsed.TotalSeconds,
         };
+        if (samples.Average(sample => sample.HateProbability) is { } hate)
+            metrics[MetricNames.HateProbability] = hate;
         Spread(MetricNames.ScoreMean, MetricNames.ScoreDeviation, scores);
         Spread(MetricNames.RewardMean, MetricNames.RewardDeviation, samples.Select(sample => (double)sample.Score));
         Spread(MetricNames.QueryLengthMean, MetricNames.QueryLengthDeviation, samples.Select(sample => (double)sample.Query.Length));

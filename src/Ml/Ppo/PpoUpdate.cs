@@ -38,8 +38,8 @@ public static class PpoUpdate
         var clock = Stopwatch.StartNew();
         var batch = RolloutTensors.Of(samples, policy.Device);
 
-        // 1. scores: scaling and clipping
-        var (scores, moments) = ScoreScaling.Apply([.. samples.Select(sample => (double)sample.Score)], state.ScoreMoments, settings);
+        // 1. scores: missing ends, scaling and clipping
+        var (scores, moments) = ScoreScaling.Apply(ScoreScaling.Charged(samples, settings), state.ScoreMoments, settings);
         state.ScoreMoments = moments;
 
         // 2. rewards: the KL penalty at every token, the score at the last

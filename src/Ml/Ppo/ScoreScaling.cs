@@ -1,11 +1,16 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Rollout;
 
 namespace RlhfFunctions.Ml.Ppo;
 
-/// <summary>What happens to the reward's scores before they become rewards: scale by the running moments, then clip.</summary>
+/// <summary>What happens to the reward's scores before they become rewards: charge missing ends, scale by the running moments, then clip.</summary>
 public static class ScoreScaling
 {
     private const double SingleEpsilon = 1.1920929e-07;
+
+    /// <summary>The reward's scores, less the penalty of a missing end where a response did not end by itself (TRL 0.12).</summary>
+    public static double[] Charged(IReadOnlyList<RolloutSample> samples, PpoSettings settings) =>
+        [.. samples.Select(sample => sample.Score - (sample.HasEnded ? 0 : settings.MissingEosPenalty ?? 0))];
 
     /// <summary>The scores to learn from, and the moments after this batch (which the batch itself is scaled by, as in TRL).</summary>
     public static (double[] Scores, RunningMoments Moments) Apply(

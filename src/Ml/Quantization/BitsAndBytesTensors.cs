@@ -41,7 +41,7 @@ internal static class BitsAndBytesTensors
             scales = ReadNested(folder, weight, state, scales).add_(offset.GetSingle());
         var codes = folder.Load(weight).reshape(-1);
         var count = shape.Aggregate(1L, (a, b) => a * b);
-        if (shape.Length != 2 || codes.shape[0] != (count + 1) / 2 || scales.shape[0] != ((count - 1) / Nf4.BlockSize) + 1)
+        if (shape.Length != 2 || codes.shape[0] != Nf4.CodeBytes(count) || scales.shape[0] != Nf4.Blocks(count))
             throw new InvalidDataException(
                 $"{state.Name}: {codes.shape[0]} bytes and {scales.shape[0]} scales cannot hold a matrix of [{string.Join(", ", shape)}].");
         return new Nf4Weight(codes, scales.to(ScalarType.Float32), shape, type);

@@ -35,6 +35,12 @@ internal static class Nf4
 
     private static readonly Vector512<float> LevelVector = Vector512.Create(Levels);
 
+    /// <summary>Bytes of the codes of so many weights, two a byte.</summary>
+    public static long CodeBytes(long weights) => (weights + 1) / 2;
+
+    /// <summary>Scales of so many weights.</summary>
+    public static long Blocks(long weights) => (weights + BlockSize - 1) / BlockSize;
+
     /// <summary>What the 16 codes of a block stand for: level × scale, rounded once to the type the weights had.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Table(float scale, ScalarType type) => type switch

@@ -29,8 +29,8 @@ internal static unsafe class Nf4Kernel
     public static (Tensor Codes, Tensor Scales) Quantize(Tensor weights)
     {
         var count = weights.shape[0];
-        var scales = empty(((count - 1) / Nf4.BlockSize) + 1, ScalarType.Float32);
-        var codes = empty((count + 1) / 2, ScalarType.Byte);
+        var scales = empty(Nf4.Blocks(count), ScalarType.Float32);
+        var codes = empty(Nf4.CodeBytes(count), ScalarType.Byte);
         byte* target = Pointer<byte>(codes);
         float* source = Pointer<float>(weights), scale = Pointer<float>(scales);
         ForRanges((int)scales.shape[0], BlocksPerTask, (first, end) =>

@@ -10,13 +10,13 @@ public static class RolloutCollector
 {
     /// <summary>One sample per prompt, in order.</summary>
     /// <param name="policy">The policy, adapter on.</param>
-    /// <param name="decode">Response ids → text without special tokens.</param>
+    /// <param name="decode">Token ids, and whether special ones are left out → text.</param>
     /// <param name="reward">Scores the texts.</param>
     /// <param name="prompts">Token ids.</param>
     /// <param name="plan">Seed, place in the run, sampling.</param>
     /// <param name="cancellationToken">Looked at before each token and each scoring batch.</param>
     public static IReadOnlyList<RolloutSample> Collect(
-        PolicyWithValue policy, Func<IReadOnlyList<int>, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
+        PolicyWithValue policy, Func<IReadOnlyList<int>, bool, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
         CancellationToken cancellationToken)
     {
         // 1. responses
@@ -25,16 +25,19 @@ public static class RolloutCollector
         var responses = BatchGenerator.Sample(policy.Model, prompts, keys, plan.Generation, cancellationToken, limits: limits);
 
         // 2. scores of their texts
-        var texts = responses.Select(decode).ToArray();
+        var texts = prompts.Zip(responses, (prompt, response) => new PromptedResponse(decode(prompt, false), decode(response, true))).ToArray();
         var scores = reward.Score(texts, cancellationToken);
+        var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
 
         // 3. log-probabilities, values and penalties
         return [.. Score(policy, prompts, responses, plan.KlPenalty, plan.Generation.Temperature, plan.ScoringBatchSize, cancellationToken)
             .Select((sample, i) => sample with
             {
                 Index = plan.FirstSample + i,
-                Text = texts[i],
+                Text = texts[i].Response,
+                HasEnded = endOfText.Contains(sample.Response[^1]),
                 Score = scores[i].Score,
+                Terms = scores[i].Terms ?? [],
                 HateProbability = scores[i].HateProbability,
             })];
     }
@@ -46,7 +49,7 @@ public static class RolloutCollector
         return low + (int)(Seeds.Uniform(Seeds.Derive(sampleKey, "limit"), 0) * (settings.MaxNewTokens - low + 1));
     }
 
-    /// <summary>What policy and reference say of given responses: samples without text and score, numbered from 0.</summary>
+    /// <summary>What policy and reference say of given responses: samples without text, ending and score, numbered from 0.</summary>
     public static IReadOnlyList<RolloutSample> Score(
         PolicyWithValue policy, IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, KlPenalty kind, double temperature,
         int batchSize, CancellationToken cancellationToken)
@@ -80,8 +83,10 @@ public static class RolloutCollector
                     Values = Numbers(2),
                     KlPenalties = Numbers(3),
                     Text = "",
+                    HasEnded = false,
                     Score = 0,
-                    HateProbability = 0,
+                    Terms = [],
+                    HateProbability = null,
                 });
 
                 float[] Numbers(int kind) => numbers[kind, i].narrow(0, 0, response.Length).data<float>().ToArray();

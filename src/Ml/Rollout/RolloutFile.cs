@@ -19,8 +19,11 @@ public static class RolloutFile
         var tensors = new Dictionary<string, Tensor>
         {
             ["index"] = Each(sample => sample.Index),
+            ["has_ended"] = Each(sample => sample.HasEnded ? 1 : 0),
             ["score"] = Each(sample => sample.Score),
-            ["hate_probability"] = Each(sample => sample.HateProbability),
+            ["terms_length"] = Each(sample => sample.Terms.Length),
+            ["terms"] = Joined(sample => sample.Terms),
+            ["hate_probability"] = Each(sample => sample.HateProbability ?? float.NaN),
             ["query_length"] = Each(sample => sample.Query.Length),
             ["query"] = Joined(sample => sample.Query),
             ["response_length"] = Each(sample => sample.Response.Length),
@@ -54,6 +57,7 @@ public static class RolloutFile
         if (!file.Metadata.TryGetValue(TextsKey, out var json) || JsonSerializer.Deserialize<string[]>(json) is not { } texts)
             throw new InvalidDataException("This safetensors file holds no rollouts: it has no texts.");
         var (indices, scores, hate) = (Get<int>("index"), Get<float>("score"), Get<float>("hate_probability"));
+        var (hasEnded, terms) = (Get<int>("has_ended"), Split(Get<float>("terms"), Get<int>("terms_length")));
         var queries = Split(Get<int>("query"), Get<int>("query_length"));
         var lengths = Get<int>("response_length");
         var responses = Split(Get<int>("response"), lengths);
@@ -69,8 +73,10 @@ public static class RolloutFile
             Values = values[i],
             KlPenalties = penalties[i],
             Text = texts[i],
+            HasEnded = hasEnded[i] != 0,
             Score = scores[i],
-            HateProbability = hate[i],
+            Terms = terms[i],
+            HateProbability = float.IsNaN(hate[i]) ? null : hate[i],
         })];
 
         T[] Get<T>(string name)

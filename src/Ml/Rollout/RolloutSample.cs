@@ -27,9 +27,15 @@ public sealed record RolloutSample
     /// <summary>The response as text, without special tokens.</summary>
     public required string Text { get; init; }
 
+    /// <summary>Whether it ended by itself, with an end-of-text token, rather than at the length limit.</summary>
+    public required bool HasEnded { get; init; }
+
     /// <summary>The reward's raw score of the text.</summary>
     public required float Score { get; init; }
 
-    /// <summary>How hateful the reward's classifier thinks the text.</summary>
-    public required float HateProbability { get; init; }
+    /// <summary>What the reward's terms say by themselves, in their order; empty for a reward that is one by itself.</summary>
+    public required float[] Terms { get; init; }
+
+    /// <summary>How hateful the reward's classifier thinks the text; null where no classifier looked.</summary>
+    public required float? HateProbability { get; init; }
 }

@@ -46,7 +46,7 @@ public sealed class PublishTests(AzuriteFixture azurite)
             new()
             {
                 [TrainingState.AdapterFile] = [1, 2, 3],
-                [PpoUpdate.MetricsFile] = Encoding.UTF8.GetBytes($"{{\"{MetricNames.Kl}\": 0.5}}"),
+                [StepMetrics.FileName] = Encoding.UTF8.GetBytes($"{{\"{MetricNames.Kl}\": 0.5}}"),
             });
         foreach (var (step, hate) in new[] { (0, 0.9f), (1, 0.1f) })
         {
@@ -56,7 +56,7 @@ public sealed class PublishTests(AzuriteFixture azurite)
                 new() { [PolicyMeasuring.FileName] = JsonSerializer.SerializeToUtf8Bytes(samples, ContractsJson.Options) });
         }
 
-        return new PreparedRun("models/base", "models/reward", "models/judge", BlobPaths.Dataset(runId));
+        return new PreparedRun("models/base", ["models/reward"], "models/judge", BlobPaths.Dataset(runId));
 
         Task PlantAsync(string path, Dictionary<string, byte[]> files)
         {

@@ -70,12 +70,12 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
     private static async Task<PreparedRun> PrepareAsync(ServiceProvider host, RunRequest request)
     {
         var models = new List<string>();
-        foreach (string source in new[] { request.Model.Source, request.Reward.Source, request.Evaluation.Judge })
+        foreach (string source in new[] { request.Model.Source, request.Reward.Classifiers.Single().Source, request.Evaluation.Judge })
             models.Add(await ActivatorUtilities.CreateInstance<PrepareModel>(host).Run(new PrepareModelInput(source), CancellationToken.None));
         await ActivatorUtilities.CreateInstance<PrepareAdapter>(host).Run(new PrepareAdapterInput(request.RunId!, models[0]), CancellationToken.None);
         string dataset = await ActivatorUtilities.CreateInstance<PrepareDataset>(host)
             .Run(new PrepareDatasetInput(request.RunId!, models[0]), CancellationToken.None);
-        return new PreparedRun(models[0], models[1], models[2], dataset);
+        return new PreparedRun(models[0], [models[1]], models[2], dataset);
     }
 
     private static Task<RolloutShardResult> RollOut(ServiceProvider host, RolloutShardInput input)

@@ -39,7 +39,7 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
         foreach (string side in new[] { "before", "after" })
         {
             Assert.Equal(
-                ["hateProbability", "rougeL", "responseTokens", "distinctResponses", "endedByEos"],
+                ["hateProbability", "rougeL", "responseTokens", "distinctResponses", "distinctBigrams", "endedByEos"],
                 root.GetProperty(side).EnumerateObject().Select(field => field.Name));
             var hate = root.GetProperty(side).GetProperty("hateProbability");
             Assert.Equal(["mean", "standardDeviation", "low", "high", "count"], hate.EnumerateObject().Select(field => field.Name));
@@ -47,14 +47,14 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
             Assert.InRange(hate.GetProperty("mean").GetDouble(), hate.GetProperty("low").GetDouble(), hate.GetProperty("high").GetDouble());
         }
 
-        Assert.Equal(["mean", "last"], root.GetProperty("kl").EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["mean", "last", "heldOut", "floor"], root.GetProperty("kl").EnumerateObject().Select(field => field.Name));
         Assert.Equal(
             ["prepare", "rollout", "update", "evaluate", "other"],
             root.GetProperty("secondsByStage").EnumerateObject().Select(field => field.Name));
         Assert.All(root.GetProperty("secondsByStage").EnumerateObject(), stage => Assert.True(stage.Value.GetDouble() >= 0, stage.Name));
         Assert.Equal(6, root.GetProperty("samples").GetArrayLength());
         Assert.Equal(
-            ["dialogue", "reference", "before", "after"],
+            ["dialogue", "reference", "before", "after", "hateBefore", "hateAfter"],
             root.GetProperty("samples")[0].EnumerateObject().Select(field => field.Name));
     }
 

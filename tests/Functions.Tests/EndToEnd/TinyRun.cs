@@ -12,7 +12,7 @@ internal static class TinyRun
             RunId = runId,
             Seed = seed,
             Model = new ModelSettings { Source = "file:samples/models/llama" },
-            Reward = new RewardSettings { Source = "file:samples/models/reward" },
+            Reward = new RewardSettings { Terms = [new ClassifierTerm { Source = "file:samples/models/reward" }] },
             Data = new DataSettings
             {
                 Train = "file:samples/dialogues/train.csv",

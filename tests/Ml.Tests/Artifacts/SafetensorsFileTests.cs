@@ -35,6 +35,13 @@ public class SafetensorsFileTests
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 4, "x")] // data cut off
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}""", 12, "x")] // shape and offsets disagree
     [InlineData("""{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6, "overlap")]
+    [InlineData("""{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}""", 12, "y")] // a hole
+    [InlineData("""{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 8, "after the last")]
+    [InlineData("""{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "x")]
+    [InlineData("""{"x":{"dtype":"F32","shape":"1","data_offsets":[0,4]}}""", 4, "header")]
+    [InlineData("""{"x":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,4]}}""", 4, "x")]
+    [InlineData("""{"x":{"dtype":"F32"}}""", 4, "x")]
+    [InlineData("""[]""", 0, "header")]
     [InlineData("""{"x":{"dtype":"Q7","shape":[1],"data_offsets":[0,4]}}""", 4, "Q7")]
     [InlineData("""{"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}""", 4, "x")]
     [InlineData("""{"x":""", 4, "broken.safetensors")]
@@ -43,14 +50,27 @@ public class SafetensorsFileTests
         var error = Assert.Throws<InvalidDataException>(() => Load(File(header, dataBytes)));
         Assert.Contains("broken.safetensors", error.Message, StringComparison.Ordinal);
         Assert.Contains(names, error.Message, StringComparison.OrdinalIgnoreCase);
+        Assert.Matches("Fetch (it|the file) again|Convert the file", error.Message);
     }
 
     [Fact]
     public void A_header_that_reaches_past_the_end_is_refused()
     {
         var bytes = new byte[12];
-        BinaryPrimitives.WriteInt64LittleEndian(bytes, 1L << 40);
-        Assert.Contains("broken.safetensors", Assert.Throws<InvalidDataException>(() => Load(bytes)).Message, StringComparison.Ordinal);
+        foreach (var length in new[] { 5, 1L << 40, -1 })
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(bytes, length);
+            var message = Assert.Throws<InvalidDataException>(() => Load(bytes)).Message;
+            Assert.Contains("broken.safetensors", message, StringComparison.Ordinal);
+            Assert.Contains("Fetch it again", message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_pointer_of_git_lfs_is_recognised_and_refused_with_the_remedy()
+    {
+        var pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2200000000\n"u8.ToArray();
+        Assert.Contains("git lfs pull", Assert.Throws<InvalidDataException>(() => Load(pointer)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

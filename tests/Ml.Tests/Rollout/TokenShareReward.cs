@@ -8,9 +8,11 @@ internal sealed class TokenShareReward(int token) : ITextReward
 {
     public static string Decode(IReadOnlyList<int> ids) => string.Join(' ', ids);
 
-    public IReadOnlyList<TextScore> Score(IReadOnlyList<string> texts, CancellationToken cancellationToken) => [.. texts.Select(text =>
+    public static string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens) => Decode(skipSpecialTokens ? ids : [.. ids.Prepend(1)]);
+
+    public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken) => [.. responses.Select(item =>
     {
-        var share = (float)text.Split(' ').Average(id => id == token.ToString(CultureInfo.InvariantCulture) ? 1.0 : 0);
+        var share = (float)item.Response.Split(' ').Average(id => id == token.ToString(CultureInfo.InvariantCulture) ? 1.0 : 0);
         return new TextScore(share, 1 - share);
     })];
 }

@@ -1,0 +1,91 @@
+using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Samples.Make.Classifiers;
+using RlhfFunctions.Samples.Make.Tokenizers;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Samples.Make.Training;
+
+/// <summary>Trains a small RoBERTa to tell hate from nothate, from random weights.</summary>
+internal static class RobertaTrainer
+{
+    public const int BatchSize = 32;
+    private const double LearningRate = 1e-3;
+    private const double WeightDecay = 0.01;
+    private const double SquareDecay = 0.999;
+    private const int Warmup = 50;
+
+    // A classifier that is never quite sure leaves the reward a slope to learn on.
+    private const double LabelSmoothing = 0.05;
+
+    // Share of tokens hidden behind <mask>, so that no single one carries a verdict.
+    private const double HiddenShare = 0.08;
+
+    /// <summary>How it is trained, for its card.</summary>
+    public static string Settings =>
+        $"AdamW with learning rate {LearningRate}, {Warmup} steps of warm-up, cosine decay, weight decay {WeightDecay}, "
+        + $"label smoothing {LabelSmoothing}, {HiddenShare:P0} of the tokens masked";
+
+    public static RobertaConfig Config { get; } = new()
+    {
+        VocabularySize = SampleTokenizers.ClassifierVocabulary,
+        HiddenSize = 128,
+        IntermediateSize = 512,
+        Layers = 2,
+        Heads = 4,
+        PositionRows = SampleTokenizers.ClassifierContext + 2,
+        Labels = new Dictionary<int, string> { [0] = "nothate", [1] = "hate" },
+        LayerNormEpsilon = 1e-5,
+        TokenTypes = 1,
+        PadId = 1,
+    };
+
+    /// <summary>The trained classifier; the caller disposes it.</summary>
+    /// <param name="name">"reward" or "judge": names the random numbers, and the lines of progress.</param>
+    /// <param name="sentences">At least one batch of them.</param>
+    /// <param name="text">The tokenizer of the same sentences.</param>
+    /// <param name="epochs">Passes over the sentences.</param>
+    /// <param name="seed">Of the first weights, the order, and what is hidden.</param>
+    /// <param name="progress">Takes a line now and then.</param>
+    public static RobertaForSequenceClassification Train(
+        string name, IReadOnlyList<LabelledSentence> sentences, RobertaText text, int epochs, int seed, TextWriter progress)
+    {
+        var rows = sentences.AsParallel().AsOrdered().Select(s => (Ids: text.Encode(s.Text, Config.MaxLength), s.IsHate)).ToArray();
+        var model = new RobertaForSequenceClassification(Config, Seeds.Derive((ulong)seed, name + " weights"));
+        var steps = epochs * (rows.Length / BatchSize);
+        using var optimizer = new CosineAdamW(model, LearningRate, WeightDecay, SquareDecay, Warmup, steps);
+        var report = new Progress(name, steps, progress);
+        var done = 0;
+        for (var epoch = 0; epoch < epochs; epoch++)
+        {
+            var dice = Dice.For(seed, name + " order", epoch);
+            foreach (var batch in dice.Shuffled(rows).Chunk(BatchSize).Where(batch => batch.Length == BatchSize))
+            {
+                using var scope = NewDisposeScope();
+                var (ids, isRealToken) = Pad([.. batch.Select(row => Hide(dice, row.Ids))], text.PadId);
+                var labels = tensor(Array.ConvertAll(batch, row => row.IsHate ? 1L : 0L)); // [B]
+                var loss = nn.functional.cross_entropy(model.Logits(ids, isRealToken), labels, label_smoothing: LabelSmoothing);
+                optimizer.Step(loss);
+                report.Report(++done, loss.item<float>());
+            }
+        }
+        return model;
+    }
+
+    private static int[] Hide(Dice dice, int[] ids) =>
+        [.. ids.Select((id, i) => i > 0 && i < ids.Length - 1 && dice.Chance(HiddenShare) ? SampleTokenizers.ClassifierMask : id)];
+
+    private static (Tensor Ids, Tensor IsRealToken) Pad(int[][] rows, int padId)
+    {
+        var width = rows.Max(row => row.Length);
+        var (ids, isReal) = (new long[rows.Length * width], new bool[rows.Length * width]);
+        Array.Fill(ids, padId);
+        for (var row = 0; row < rows.Length; row++)
+        {
+            for (var t = 0; t < rows[row].Length; t++)
+                (ids[(row * width) + t], isReal[(row * width) + t]) = (rows[row][t], true);
+        }
+        return (tensor(ids, rows.Length, width), tensor(isReal, rows.Length, width));
+    }
+}

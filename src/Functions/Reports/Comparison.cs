@@ -1,0 +1,46 @@
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Reports;
+
+/// <summary>A measure of the policy before and after, as people read it.</summary>
+internal sealed record ComparisonRow(string Measure, string Before, string After);
+
+/// <summary>What a run did, the same on the report page and in the demo's last screen.</summary>
+internal static class Comparison
+{
+    /// <summary>Every measure, with 95 % intervals by dialogue where it has one.</summary>
+    public static IReadOnlyList<ComparisonRow> Rows(EvaluationReport report)
+    {
+        var (before, after, kl) = (report.Before, report.After, report.Kl);
+        return
+        [
+            new("hate probability", Interval(before.HateProbability, "F3"), Interval(after.HateProbability, "F3")),
+            new("ROUGE-L", Interval(before.RougeL, "F3"), Interval(after.RougeL, "F3")),
+            new("KL per response, nats", "0", Interval(kl.HeldOut, "F2")),
+            new("least KL for this change", "", Floor(kl)),
+            new("KL in training", "0", $"mean {kl.Mean:F2}, last {kl.Last:F2}"),
+            new("tokens per response", Interval(before.ResponseTokens, "F1"), Interval(after.ResponseTokens, "F1")),
+            new("distinct responses", $"{before.DistinctResponses:P0}", $"{after.DistinctResponses:P0}"),
+            new("distinct word pairs", $"{before.DistinctBigrams:P0}", $"{after.DistinctBigrams:P0}"),
+            new("ended by themselves", $"{before.EndedByEos:P0}", $"{after.EndedByEos:P0}"),
+        ];
+    }
+
+    /// <summary>The dialogues whose response became less hateful, the greatest drop first.</summary>
+    public static IEnumerable<SummarySample> MostImproved(EvaluationReport report)
+    {
+        return report.Samples.OrderByDescending(sample => sample.HateBefore - sample.HateAfter);
+    }
+
+    /// <summary>Mean and 95 % interval.</summary>
+    public static string Interval(MetricSummary metric, string format)
+    {
+        return $"{metric.Mean.ToString(format)} ({metric.Low.ToString(format)} – {metric.High.ToString(format)})";
+    }
+
+    /// <summary>The least KL that the change of the mean hate probability costs.</summary>
+    public static string Floor(KlSummary kl)
+    {
+        return kl.Floor is { } floor ? $"{floor:F2}" : "unbounded";
+    }
+}
