@@ -82,12 +82,12 @@ public sealed class RequestValidationTests
         Assert.Equal(ModelPrecision.Nf4, request.Model.Precision);
         Assert.Equal((1000, 100, 200, 1024), (request.Data.TrainRows, request.Data.TestRows, request.Data.MinCharacters, request.Data.MaxCharacters));
         Assert.Equal(new DataSettings { Train = "", Test = "" }.PromptTemplate, request.Data.PromptTemplate);
-        Assert.Equal((16, 16, 0.05), (request.Lora.Rank, request.Lora.Alpha, request.Lora.Dropout));
+        Assert.Equal((16, 16.0, 0.05), (request.Lora.Rank, request.Lora.Alpha, request.Lora.Dropout));
         Assert.Equal(["q_proj", "v_proj"], request.Lora.TargetModules);
         Assert.Equal((15, 2, 2, 1, 1.41e-5), (request.Ppo.Steps, request.Ppo.BatchSize, request.Ppo.MiniBatchSize, request.Ppo.Epochs, request.Ppo.LearningRate));
-        Assert.Equal((0.2, 6, 10_000, 0.2, 0.2, 0.1), (
+        Assert.Equal((0.2, 6.0, 10_000.0, 0.2, 0.2, 0.1), (
             request.Ppo.KlCoefficient, request.Ppo.TargetKl, request.Ppo.KlHorizon, request.Ppo.ClipRange, request.Ppo.ValueClipRange, request.Ppo.ValueCoefficient));
-        Assert.Equal((100, 299), (request.Generation.MaxNewTokensLow, request.Generation.MaxNewTokens));
+        Assert.Equal((100, 299), (request.Generation.MaxNewTokensLow!.Value, request.Generation.MaxNewTokens));
         Assert.Empty(request.Generation.EndOfTextIds!); // nothing ended its rollouts
     }
 

@@ -23,7 +23,7 @@ public sealed class EndOfTextTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "added_tokens.json"), """{"<|im_end|>": 1279}""");
         Assert.Equal([2, 1279], Resolve(null));
         Assert.Equal([7], Resolve([7]));
-        Assert.Equal([], Resolve([]));
+        Assert.Empty(Resolve([])!);
     }
 
     [Fact]
