@@ -66,12 +66,14 @@ internal static class ReportPage
     {
         var (before, after) = (report.Before.HateProbability, report.After.HateProbability);
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
+        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
+            : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
             : $"adapters/latest was not moved here: hate must fall, and ROUGE-L keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         return $"""
             <p class="verdict">Hate probability <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward.</p>
-            {notice}<p class="muted">{latest}</p>
+            {stopped}{notice}<p class="muted">{latest}</p>
 
             """;
     }
@@ -102,7 +104,8 @@ internal static class ReportPage
             ("Value loss", "clipped squared error", MetricNames.ValueLoss),
             .. reward.Terms.Skip(reward.Terms.Count > 1 ? 0 : 1).Select(term => ($"Reward term {term.Name}", "mean before its weight", MetricNames.RewardTerm(term.Name))),
         ];
-        return series.Where(one => metrics[0].ContainsKey(one.Name))
+        // A step has no hate probability where no classifier rewards, and no losses where every mini-batch was skipped.
+        return series.Where(one => metrics.All(step => step.ContainsKey(one.Name)))
             .Select(one => new StepSeries(one.Title, one.Unit, [.. metrics.Select(step => step[one.Name]!.GetValue<double>())]));
     }
 

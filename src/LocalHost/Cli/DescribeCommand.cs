@@ -9,7 +9,7 @@ using TorchSharp;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
-/// <summary>Tells from a config.json alone how many parameters a model has, what of them is trained, and how much memory they take.</summary>
+/// <summary>Tells from a config.json alone how many parameters a model has, what is trained of them, and the memory they take.</summary>
 internal static class DescribeCommand
 {
     /// <param name="path">A model folder, or its config.json.</param>
@@ -38,14 +38,15 @@ internal static class DescribeCommand
         var weights = WeightInventory.Of(config);
 
         console.WriteLine(
-            $"Llama: {config.Layers} layers, hidden size {config.HiddenSize}, {config.Heads} heads ({config.KeyValueHeads} for keys and values), "
-            + $"vocabulary {config.VocabularySize:N0}, context {config.ContextLength:N0}, "
-            + $"output layer {(config.TieWordEmbeddings ? "tied to the embedding" : "of its own")}");
+            $"Llama: {config.Layers} layers, hidden size {config.HiddenSize}, "
+            + $"{config.Heads} heads ({config.KeyValueHeads} for keys and values), vocabulary {config.VocabularySize:N0}, "
+            + $"context {config.ContextLength:N0}, output layer {(config.TieWordEmbeddings ? "tied to the embedding" : "of its own")}");
         var table = new Table().Border(TableBorder.Rounded);
         table.AddColumn("parameters");
         foreach (string column in new[] { "all", "trained", "share" }) table.AddColumn(new TableColumn(column).RightAligned().NoWrap());
         AddCounts(table, "base model", counts.Base, 0);
-        AddCounts(table, $"with the adapter: rank {lora.Rank} on {string.Join(", ", lora.TargetModules)}", counts.Base + counts.Adapter, counts.Adapter);
+        string adapter = $"with the adapter: rank {lora.Rank} on {string.Join(", ", lora.TargetModules)}";
+        AddCounts(table, adapter, counts.Base + counts.Adapter, counts.Adapter);
         AddCounts(table, "… 4-bit layers counted in bytes", counts.PackedBase + counts.Adapter, counts.Adapter);
         AddCounts(table, "with the value head", counts.Base + counts.Trained, counts.Trained);
         AddCounts(table, "… 4-bit layers counted in bytes", counts.PackedBase + counts.Trained, counts.Trained);

@@ -18,6 +18,9 @@ internal static class VerifyCommand
 {
     private const double LogitTolerance = 1e-4;
 
+    private static readonly (string Token, int Id)[] SpecialTokens =
+        [("<s>", 1), ("</s>", 2), ("[PAD]", 32_000), ("<|im_start|>", 32_001), ("<|im_end|>", 32_002)];
+
     /// <returns>The exit code: 1 when a number differs or a folder cannot be read.</returns>
     /// <exception cref="UserErrorException">No folder is named at all.</exception>
     public static int Run(VerifyOptions options, IAnsiConsole console)
@@ -36,7 +39,11 @@ internal static class VerifyCommand
         var table = new Table().Border(TableBorder.Rounded);
         table.AddColumns("anchor", "expected", "found", "");
         foreach (var anchor in anchors)
-            table.AddRow(Markup.Escape(anchor.What), Markup.Escape(anchor.Expected), Markup.Escape(anchor.Found), anchor.Holds ? "[green]✓[/]" : "[red]✗[/]");
+        {
+            string verdict = anchor.Holds ? "[green]✓[/]" : "[red]✗[/]";
+            table.AddRow(Markup.Escape(anchor.What), Markup.Escape(anchor.Expected), Markup.Escape(anchor.Found), verdict);
+        }
+
         console.Write(table);
         int wrong = anchors.Count(anchor => !anchor.Holds);
         console.WriteLine(wrong == 0 ? $"All {anchors.Count} anchors hold." : $"{wrong} of {anchors.Count} anchors do not hold.");
@@ -75,13 +82,14 @@ internal static class VerifyCommand
 
         using (var files = HuggingFaceFolder.Open(folder))
         {
-            long held = WeightInventory.Of(config).Weights.Sum(weight => files.Find(weight.Name)?.Shape.Aggregate(1L, (a, b) => a * b) ?? 0);
+            var entries = WeightInventory.Of(config).Weights.Select(weight => files.Find(weight.Name)).OfType<SafetensorsEntry>();
+            long held = entries.Sum(entry => entry.Shape.Aggregate(1L, (a, b) => a * b));
             yield return Count("numbers in the weights' files", 1_100_060_672, held);
         }
 
         var text = LlamaText.FromFolder(folder);
-        var ids = new (string Token, int Id)[] { ("<s>", 1), ("</s>", 2), ("[PAD]", 32_000), ("<|im_start|>", 32_001), ("<|im_end|>", 32_002) };
-        foreach (var (token, id) in ids) yield return new Anchor($"id of {token}", $"{id}", $"{text.FindId(token)}", text.FindId(token) == id);
+        foreach (var (token, id) in SpecialTokens)
+            yield return new Anchor($"id of {token}", $"{id}", $"{text.FindId(token)}", text.FindId(token) == id);
 
         using (var model = LlamaForCausalLm.Load(folder, ModelPrecision.Nf4))
         {
@@ -114,7 +122,10 @@ internal static class VerifyCommand
             double[] logits = Logits(model, text, example.Text, example.IsPadded);
             string padding = example.IsPadded ? ", padded to the longest text" : "";
             for (int i = 0; i < example.Logits.Length; i++)
-                yield return Logit($"logit {i} of \"{example.Text}\"{padding}", example.Logits[i], i < logits.Length ? logits[i] : double.NaN);
+            {
+                double found = i < logits.Length ? logits[i] : double.NaN;
+                yield return Logit($"logit {i} of \"{example.Text}\"{padding}", example.Logits[i], found);
+            }
         }
     }
 

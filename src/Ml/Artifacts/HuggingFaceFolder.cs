@@ -73,7 +73,7 @@ public sealed class HuggingFaceFolder : IDisposable
         {
             var pickle = Directory.EnumerateFiles(FolderPath, "*.bin").FirstOrDefault();
             throw pickle is null
-                ? new InvalidDataException($"{FolderPath} holds neither {WholeFile} nor {IndexFile}: fetch one of them, and the shards it names.")
+                ? new InvalidDataException($"{FolderPath} holds neither {WholeFile} nor {IndexFile}: fetch one, with its shards.")
                 : SafetensorsFile.PickleRefused(pickle);
         }
         // Tensors an index does not list count too: whether they belong to the model is for the model to say.
@@ -92,7 +92,8 @@ public sealed class HuggingFaceFolder : IDisposable
             if (entry.Value.ValueKind != JsonValueKind.String || entry.Value.GetString() is not { Length: > 0 } name
                 || Path.GetFileName(name) != name || !File.Exists(Path.Combine(FolderPath, name)))
                 throw new InvalidDataException(
-                    $"{index.Name}: tensor '{entry.Name}' should be in {entry.Value.GetRawText()}, which is not in the folder. Fetch that shard.");
+                    $"{index.Name}: tensor '{entry.Name}' should be in {entry.Value.GetRawText()}, which is not in the folder. "
+                    + "Fetch that shard.");
             var shard = Shard(name);
             if (!shard.Entries.ContainsKey(entry.Name))
                 throw new InvalidDataException(

@@ -95,7 +95,8 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         _taken.UnionWith(BitsAndBytesTensors.Names(name));
         var weight = BitsAndBytesTensors.Read(folder, name);
         if (!weight.Shape.SequenceEqual(shape))
-            _problems.Add($"'{name}' in {folder.FileOf(name)} holds {Expect.Describe([.. weight.Shape])} in 4 bits, expected {Expect.Describe(shape)}");
+            _problems.Add(
+                $"'{name}' in {folder.FileOf(name)} holds {Expect.Describe([.. weight.Shape])} in 4 bits, expected {Expect.Describe(shape)}");
         return weight;
     }
 }

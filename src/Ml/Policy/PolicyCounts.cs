@@ -30,7 +30,8 @@ public sealed record PolicyCounts(long Base, long PackedBase, long Adapter, long
         var weights = WeightInventory.Of(config);
         var projections = weights.Weights.Where(w => w.CanBeQuantized).ToDictionary(w => w.Name[..^suffix.Length], w => w.Shape);
         var targets = LoraTargets.Resolve([.. projections.Keys], lora.TargetModules);
-        var adapter = projections.Where(p => LoraTargets.Include(targets, p.Key)).Sum(p => lora.Rank * p.Value.Sum()); // A [r, in], B [out, r]
+        var adapted = projections.Where(p => LoraTargets.Include(targets, p.Key)).Select(p => p.Value); // [out, in] each
+        var adapter = adapted.Sum(shape => lora.Rank * shape.Sum()); // A [r, in] and B [out, r]
         return new(weights.Count, weights.PackedCount, adapter, ValueHead: config.HiddenSize + 1);
     }
 }

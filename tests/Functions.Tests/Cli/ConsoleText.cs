@@ -23,7 +23,12 @@ internal sealed class ConsoleText : IDisposable
     /// <summary>The cells of each table row, without its frame; other lines as they are.</summary>
     public IReadOnlyList<string> Rows()
     {
-        return [.. _text.ToString().Split('\n').Select(line => string.Join(" | ", line.Trim().Trim('│').Split('│', StringSplitOptions.TrimEntries)))];
+        return [.. _text.ToString().Split('\n').Select(Cells)];
+
+        static string Cells(string line)
+        {
+            return string.Join(" | ", line.Trim().Trim('│').Split('│', StringSplitOptions.TrimEntries));
+        }
     }
 
     public void Dispose()

@@ -26,7 +26,8 @@ public sealed class LargeCheckpoint : IDisposable
         get
         {
             var free = new DriveInfo(System.IO.Path.GetTempPath()).AvailableFreeSpace;
-            Assert.SkipUnless(_folder.IsValueCreated || free > BytesNeeded, $"{free} bytes are free in the temporary folder, {BytesNeeded} are needed.");
+            Assert.SkipUnless(
+                _folder.IsValueCreated || free > BytesNeeded, $"{free} bytes are free in the temporary folder, {BytesNeeded} are needed.");
             return _folder.Value.Root;
         }
     }
@@ -41,11 +42,13 @@ public sealed class LargeCheckpoint : IDisposable
     {
         var folder = new TemporaryFolder();
         folder.Write("config.json", """
-            {"model_type":"llama","vocab_size":32003,"hidden_size":2048,"intermediate_size":5632,"num_hidden_layers":22,"num_attention_heads":32,
-             "num_key_value_heads":4,"max_position_embeddings":2048,"rms_norm_eps":1e-05,"bos_token_id":1,"eos_token_id":2,"torch_dtype":"float16"}
+            {"model_type":"llama","vocab_size":32003,"hidden_size":2048,"intermediate_size":5632,"num_hidden_layers":22,
+             "num_attention_heads":32,"num_key_value_heads":4,"max_position_embeddings":2048,"rms_norm_eps":1e-05,
+             "bos_token_id":1,"eos_token_id":2,"torch_dtype":"float16"}
             """);
         var map = new Dictionary<string, string>();
-        var shards = WeightInventory.Of(WeightInventoryTests.TinyLlama11B).Weights.GroupBy(w => string.Join('.', w.Name.Split('.').Take(3)));
+        var weights = WeightInventory.Of(WeightInventoryTests.TinyLlama11B).Weights;
+        var shards = weights.GroupBy(w => string.Join('.', w.Name.Split('.').Take(3))); // model.layers.7
         foreach (var (number, shard) in shards.Index())
         {
             using var scope = NewDisposeScope();

@@ -31,7 +31,8 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
         using var model = LlamaForCausalLm.Load(folder, precision);
         var (seconds, peak) = (clock.Elapsed.TotalSeconds, PeakMemory.Read());
         output.WriteLine(
-            $"{precision}: {seconds:F1} s, {size / 1e6:F0} MB in memory, peak resident {peak / 1e6:F0} MB, of which {before / 1e6:F0} MB before");
+            $"{precision}: {seconds:F1} s, {size / 1e6:F0} MB in memory, peak resident {peak / 1e6:F0} MB, "
+            + $"of which {before / 1e6:F0} MB before");
         Assert.True(peak - before <= size + LoadingOverhead, $"{peak - before} bytes for a model of {size}");
 
         using var scope = NewDisposeScope();

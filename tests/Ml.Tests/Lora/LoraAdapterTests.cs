@@ -116,7 +116,8 @@ public sealed class LoraAdapterTests
         using var adapter = LoraAdapter.Attach(model, Settings, seed: 7);
         Randomise(adapter, 0.1);
         int[][] prompts = [[1, 5, 9, 2], [1, 30, 17]];
-        int[][] Answers() => [.. BatchGenerator.Greedy(model, prompts, new() { MaxNewTokens = 12, EndOfTextIds = [] }, CancellationToken.None)];
+        var settings = new GenerationSettings { MaxNewTokens = 12, EndOfTextIds = [] };
+        int[][] Answers() => [.. BatchGenerator.Greedy(model, prompts, settings, CancellationToken.None)];
         var adapted = Answers();
         adapter.Enabled = false;
         Assert.NotEqual(adapted, Answers());

@@ -39,7 +39,8 @@ public sealed class LlamaConfigTests
     [InlineData("dtype", "\"bfloat16\"")]
     [InlineData("head_dim", "null")]
     [InlineData("transformers.js_config", """{"dtype":"q4"}""")]
-    public void Keys_that_change_nothing_are_let_pass(string key, string value) => Assert.Equivalent(Read(), Read((key, value)), strict: true);
+    public void Keys_that_change_nothing_are_let_pass(string key, string value) =>
+        Assert.Equivalent(Read(), Read((key, value)), strict: true);
 
     [Fact]
     public void Several_ids_may_end_a_text_and_the_generation_configuration_comes_first()
