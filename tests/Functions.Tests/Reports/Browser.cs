@@ -80,8 +80,8 @@ internal sealed class Browser : IAsyncDisposable
         do line = await _process.StandardError.ReadLineAsync();
         while (line?.StartsWith("DevTools listening on ", StringComparison.Ordinal) == false);
         Assert.NotNull(line); // null: it ended
-        _process.BeginErrorReadLine(); // what else it says must not fill the pipe
-        _process.BeginOutputReadLine();
+        _ = _process.StandardError.ReadToEndAsync(); // what else it says must not fill the pipes
+        _ = _process.StandardOutput.ReadToEndAsync();
         using var http = new HttpClient();
         var pages = await http.GetFromJsonAsync<JsonArray>($"http://{new Uri(line[22..]).Authority}/json");
         string address = pages!.Single(page => page!["type"]!.GetValue<string>() == "page")!["webSocketDebuggerUrl"]!.GetValue<string>();

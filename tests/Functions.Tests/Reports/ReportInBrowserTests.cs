@@ -68,7 +68,7 @@ public sealed class ReportInBrowserTests : IDisposable
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const background = e => { const c = getComputedStyle(e).backgroundColor; return /, 0\)$/.test(c) ? background(e.parentElement) : c; };
-          const texts = [...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+          const texts = [...document.querySelectorAll('body *:not(desc)')].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
           return Math.min(...texts.map(e => {
             const style = getComputedStyle(e), colour = e.closest('svg') ? style.fill : style.color;
             const [high, low] = [luminance(colour), luminance(background(e))].sort((a, b) => b - a);

@@ -54,7 +54,7 @@ internal static class SampleReport
             ResponseTokens = Metric(tokens, 0.6),
             DistinctResponses = 1,
             DistinctBigrams = 0.63,
-            EndedByEos = 0.995,
+            EndedByEos = 0.96,
         };
     }
 
