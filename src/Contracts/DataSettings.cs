@@ -5,11 +5,11 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The dialogues, and which of them become prompts. Defaults are the notebook's selection of DialogSum.</summary>
 public sealed record DataSettings
 {
-    /// <summary>Dialogues the policy learns on: a CSV with the columns id, dialogue, summary, topic, or DialogSum's JSONL.</summary>
+    /// <summary>Dialogues the policy learns on: a CSV or JSONL file, or a folder on disk with train.csv or train.jsonl in it.</summary>
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
     public required string Train { get; init; }
 
-    /// <summary>Held-out dialogues with reference summaries.</summary>
+    /// <summary>Held-out dialogues with reference summaries: a file, or a folder with test.csv or test.jsonl in it.</summary>
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
     public required string Test { get; init; }
 
@@ -28,6 +28,9 @@ public sealed record DataSettings
     /// <summary>… and at most this long.</summary>
     [Range(1, int.MaxValue)]
     public int MaxCharacters { get; init; } = 1024;
+
+    /// <summary>Which columns hold what, in both files.</summary>
+    public DialogueColumns Columns { get; init; } = new();
 
     /// <summary>The prompt, with <c>{dialogue}</c> where the dialogue goes.</summary>
     public string PromptTemplate { get; init; } = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";

@@ -10,6 +10,9 @@ public sealed record EvaluationReport
     /// <summary>PPO steps between before and after.</summary>
     public required int Steps { get; init; }
 
+    /// <summary>Why the run stopped itself; null: it did not.</summary>
+    public string? Alarm { get; init; }
+
     /// <summary>Set when the policy was hardly hateful to begin with: says so, and what to do.</summary>
     public string? NothingToUnlearn { get; init; }
 
@@ -48,8 +51,8 @@ public sealed record PolicyMeasurement
 }
 
 /// <summary>Distance from the reference, summed over a response, in nats.</summary>
-/// <param name="Mean">On the training dialogues, mean over the steps.</param>
-/// <param name="Last">On the training dialogues, of the last step.</param>
+/// <param name="Mean">On the training dialogues, mean over the steps whose KL was finite.</param>
+/// <param name="Last">On the training dialogues, of the last of them.</param>
 /// <param name="HeldOut">On the held-out dialogues, after learning.</param>
 /// <param name="Floor">
 /// The least that any policy must pay for this change of the mean hate probability; null if no finite distance leads there.

@@ -37,6 +37,7 @@ public static class MetricNames
     public const string EndedShare = "env/ended_share";
     public const string TokensPerSecond = "time/rollout/tokens_per_second";
     public const string UpdateSeconds = "time/ppo/optimize_step";
+    public const string LargestRatio = "ppo/policy/max_mean_ratio";
     public const string SkippedMiniBatches = "ppo/skipped_minibatches";
 
     /// <summary>The mean value of one of the reward's terms, before its weight.</summary>

@@ -41,6 +41,10 @@ public sealed record PpoSettings
     [Range(1, 1000)]
     public int Epochs { get; init; } = 4;
 
+    /// <summary>The first steps of a run in which only the value head learns, so that the policy's first advantages mean something; 0: none.</summary>
+    [Range(0, 1_000_000)]
+    public int ValueWarmupSteps { get; init; }
+
     /// <summary>Adam's learning rate for the adapter.</summary>
     [Range(0.0, 10.0)]
     public double LearningRate { get; init; } = 1.41e-5;
@@ -122,4 +126,7 @@ public sealed record PpoSettings
     /// <summary>Tolerated mean log-ratio of old to new policy in a step, for <see cref="EarlyStopping"/>.</summary>
     [Range(0.0, 1e6)]
     public double TargetPolicyKl { get; init; } = 1;
+
+    /// <summary>When the run stops itself.</summary>
+    public AlarmSettings Alarms { get; init; } = new();
 }

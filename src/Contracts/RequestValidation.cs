@@ -52,7 +52,29 @@ public static class RequestValidation
             add("data.maxCharacters", $"must be above data.minCharacters = {request.Data.MinCharacters}.");
         if (ppo.NormalizeScores && !ppo.ScaleScores)
             add("ppo.normalizeScores", "needs ppo.scaleScores.");
+        if (ppo.ValueWarmupSteps >= ppo.Steps && ppo.Steps > 0)
+            add("ppo.valueWarmupSteps", $"must be below ppo.steps = {ppo.Steps}, or the policy never learns, but is {ppo.ValueWarmupSteps}.");
+        CheckGeneration(request.Generation, add);
         CheckRewardTerms(request.Reward.Terms, add);
+    }
+
+    private static void CheckGeneration(GenerationSettings generation, Action<string, string> add)
+    {
+        int shortest = generation.MaxNewTokensLow ?? generation.MaxNewTokens;
+        if (shortest > generation.MaxNewTokens)
+            add("generation.maxNewTokensLow", $"must not be above generation.maxNewTokens = {generation.MaxNewTokens}, but is {shortest}.");
+        if (generation.MinNewTokens > shortest)
+            add("generation.minNewTokens", $"must not be above the {shortest} tokens at which a response may be cut, but is {generation.MinNewTokens}.");
+        if (generation.EndOfTextIds is { } ids && ids.Any(id => id < 0))
+            add("generation.endOfTextIds", "must not hold negative ids.");
+        if (generation.AcceptBiasedSampling) return;
+
+        const string Why = "PPO scores the softmax at the temperature, and with this samples from another distribution, so that its ratios and its KL "
+            + "are wrong. Leave it out, or set generation.acceptBiasedSampling to true if that is what you want.";
+        if (generation.TopK != 0) add("generation.topK", Why);
+        if (generation.TopP != 1) add("generation.topP", Why);
+        if (generation.RepetitionPenalty != 1) add("generation.repetitionPenalty", Why);
+        if (generation.MinNewTokens != 0) add("generation.minNewTokens", Why);
     }
 
     private static void CheckRewardTerms(IReadOnlyList<RewardTerm> terms, Action<string, string> add)

@@ -95,8 +95,12 @@ public sealed record RolloutShardResult(string Path, int ResponseTokens, double 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
 
-/// <summary>What a step came to: the figures a progress display shows; no hate probability where no classifier rewards.</summary>
-public sealed record StepReport(int Step, double Reward, double Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond);
+/// <summary>What a step came to: the figures a progress display shows; no KL where it was not finite, no hate probability where no classifier rewards.</summary>
+public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond)
+{
+    /// <summary>Why the run stops after this step; null: it does not.</summary>
+    public string? Alarm { get; init; }
+}
 
 /// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
@@ -109,7 +113,7 @@ public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step)
 public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
-public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds);
+public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null);
 
 /// <summary>A finished run's output.</summary>
 /// <param name="RunId">The run.</param>
@@ -118,7 +122,11 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
 /// <param name="Prepared">Its prepared inputs; the base model goes with its adapter.</param>
 /// <param name="Steps">PPO steps done: the number of its last checkpoint.</param>
-public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps);
+public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps)
+{
+    /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>
+    public string? Alarm { get; init; }
+}
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
 public sealed record NightlyEvaluationInput(string Date);

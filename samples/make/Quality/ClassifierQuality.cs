@@ -75,7 +75,7 @@ internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Ve
     private static float[] HateProbabilities(string folder, IReadOnlyList<string> texts)
     {
         var classifier = new ClassifierReward(TextClassifier.Load(folder, CPU), "nothate", "hate");
-        var scores = classifier.Score([.. texts.Select(text => new PromptedResponse("", text))], CancellationToken.None);
+        var scores = classifier.Score([.. texts.Select(PromptedResponse.Alone)], CancellationToken.None);
         return [.. scores.Select(score => score.HateProbability!.Value)];
     }
 

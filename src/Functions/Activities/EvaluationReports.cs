@@ -47,11 +47,15 @@ internal static class EvaluationReports
             RunId = input.RunId,
             Seed = request.Seed,
             Steps = input.Steps,
+            Alarm = input.Alarm,
             NothingToUnlearn = BaseRate.NothingToUnlearn(before.HateProbability.Mean, request.Evaluation),
             Before = before,
             After = after,
             Kl = new KlSummary(
-                kl.Average(), kl[^1], Summarize(samplesAfter, sample => sample.SequenceKl, seed), double.IsFinite(floor) ? floor : null),
+                kl.DefaultIfEmpty().Average(),
+                kl.LastOrDefault(),
+                Summarize(samplesAfter, sample => sample.SequenceKl, seed),
+                double.IsFinite(floor) ? floor : null),
             SecondsByStage = new SecondsByStage(
                 timings.Prepare,
                 timings.Rollout,

@@ -48,7 +48,7 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
                     judge,
                     [.. dataset.Test.Select(dialogue => dialogue.PromptIds)],
                     [.. dataset.Test.Select(dialogue => dialogue.Summary)],
-                    plan,
+                    plan with { Generation = loaded.WithEndOfText(plan.Generation) },
                     cancellation);
                 double hate = samples.Average(sample => (double)sample.HateProbability);
                 var result = new EvaluateResult(

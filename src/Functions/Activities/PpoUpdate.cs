@@ -47,7 +47,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                return new NewArtifact<StepReport>(files, Report(input.Step, metrics));
+                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm });
             },
             cancellation);
     }
@@ -57,7 +57,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
         return new StepReport(
             step,
             metrics[MetricNames.RewardMean],
-            metrics[MetricNames.Kl],
+            metrics.TryGetValue(MetricNames.Kl, out double kl) ? kl : null,
             metrics[MetricNames.KlCoefficient],
             metrics.TryGetValue(MetricNames.HateProbability, out double hate) ? hate : null,
             metrics[MetricNames.ResponseLengthMean],

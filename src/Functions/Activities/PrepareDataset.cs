@@ -23,12 +23,18 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                 var tokenizer = LlamaText.FromFolder(await models.FetchAsync(input.BaseModel, stop));
                 var data = request.Data;
                 var dataset = new PreparedDataset(
-                    await PrepareAsync(data, data.Train, data.TrainRows, tokenizer, stop),
-                    await PrepareAsync(data, data.Test, data.TestRows, tokenizer, stop));
+                    await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, tokenizer, stop),
+                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, tokenizer, stop));
                 if (dataset.Train.Count < request.Ppo.BatchSize)
                 {
                     throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
                         + $"{request.Ppo.BatchSize}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower ppo.batchSize.");
+                }
+
+                if (dataset.Test.FirstOrDefault(dialogue => string.IsNullOrWhiteSpace(dialogue.Summary)) is { } bare)
+                {
+                    throw new InvalidInputException($"{data.Test}: the row {bare.Id} has no {data.Columns.Summary}, and without reference summaries ROUGE-L "
+                        + "cannot be computed. Fill it in, or name the file's own column in data.columns.summary.");
                 }
 
                 return new NewArtifact<string>(new Dictionary<string, byte[]> { [PreparedDataset.FileName] = dataset.ToBytes() }, path);
@@ -42,7 +48,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
         try
         {
             await using var stream = await sources.OpenAsync(source, cancellation);
-            var rows = DialogueSelection.Select(DialogueReader.Read(stream, source), firstRows, data.MinCharacters, data.MaxCharacters);
+            var rows = DialogueSelection.Select(DialogueReader.Read(stream, source, data.Columns), firstRows, data.MinCharacters, data.MaxCharacters);
             if (rows.Count == 0)
             {
                 throw new InvalidInputException($"{source} has no dialogue of more than {data.MinCharacters} and at most {data.MaxCharacters} characters "

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Azure;
 using Azure.Storage.Blobs.Models;
 using Microsoft.Azure.Functions.Worker;
@@ -32,17 +33,21 @@ public sealed class PublishAdapter(
     {
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
         var metrics = await stepMetrics.ReadAsync(input.RunId, input.Steps, cancellation);
-        double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]!.GetValue<double>())];
+        double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]).OfType<JsonNode>().Select(value => value.GetValue<double>())];
         var measured = await EvaluationReports.ReadAsync(input, datasets, artifacts, cancellation);
         var report = EvaluationReports.Create(measured, input, request, kl);
         var outcome = new RunOutcome(
             input.RunId,
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
-            report.After.HateProbability.Mean < report.Before.HateProbability.Mean
+            input.Alarm is null
+                && report.After.HateProbability.Mean < report.Before.HateProbability.Mean
                 && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean,
             input.Prepared,
-            input.Steps);
+            input.Steps)
+        {
+            Alarm = input.Alarm,
+        };
         var files = new Dictionary<string, byte[]>
         {
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),

@@ -54,7 +54,8 @@ public sealed class RolloutShard(
             {
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
-                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, plan, cancellation);
+                var ended = plan with { Generation = loaded.WithEndOfText(plan.Generation) };
+                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, ended, cancellation);
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);

@@ -22,7 +22,7 @@ public sealed class WriteSummaries(RunRequests requests, SourceFiles sources, Bl
             $"No adapter serves yet, so {BlobPaths.Dialogues}/{input.Blob} cannot be summarised. Finish a run that publishes one, then upload the file again.");
         var request = await requests.GetAsync(latest.RunId, cancellation);
         var checkpoint = await checkpoints.ReadAsync(latest.RunId, latest.Step, cancellation);
-        var rows = await ReadAsync(input.Blob, cancellation);
+        var rows = await ReadAsync(input.Blob, request.Data.Columns, cancellation);
         var template = new PromptTemplate(request.Data.PromptTemplate);
 
         var summaries = await policies.UseAsync(
@@ -36,7 +36,7 @@ public sealed class WriteSummaries(RunRequests requests, SourceFiles sources, Bl
                 {
                     int[][] prompts = [.. batch.Select(row => loaded.Text.Encode(template.Fill(row.Dialogue)))];
                     ulong[] keys = [.. batch.Select((_, i) => Seeds.Derive((ulong)request.Seed, "summary", i))];
-                    return BatchGenerator.Sample(loaded.Policy.Model, prompts, keys, request.Generation, cancellation)
+                    return BatchGenerator.Sample(loaded.Policy.Model, prompts, keys, loaded.WithEndOfText(request.Generation), cancellation)
                         .Zip(batch, (response, row) => new DialogueSummary(row.Id, loaded.Text.Decode(response)));
                 }).ToArray();
             },
@@ -48,13 +48,13 @@ public sealed class WriteSummaries(RunRequests requests, SourceFiles sources, Bl
         return path;
     }
 
-    private async Task<IReadOnlyList<DialogueRow>> ReadAsync(string blob, CancellationToken cancellation)
+    private async Task<IReadOnlyList<DialogueRow>> ReadAsync(string blob, DialogueColumns columns, CancellationToken cancellation)
     {
         try
         {
             string path = $"{BlobPaths.Dialogues}/{blob}";
             await using var stream = await sources.OpenAsync(Source.Blob + path, cancellation);
-            return DialogueReader.Read(stream, path);
+            return DialogueReader.Read(stream, path, columns);
         }
         catch (InvalidDataException e)
         {

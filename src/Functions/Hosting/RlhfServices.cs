@@ -40,7 +40,6 @@ public static class RlhfServices
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
-        services.AddSingleton<PrepareModel>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
         return services;

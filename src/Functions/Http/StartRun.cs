@@ -73,8 +73,8 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         {
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
             ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
-            ["data.train"] = await sources.CheckFileAsync(request.Data.Train, cancellation),
-            ["data.test"] = await sources.CheckFileAsync(request.Data.Test, cancellation),
+            ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
+            ["data.test"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Test, "test"), cancellation),
         };
         for (int i = 0; i < request.Reward.Terms.Count; i++)
         {

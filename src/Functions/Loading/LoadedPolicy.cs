@@ -3,6 +3,7 @@ using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;
 
@@ -28,6 +29,18 @@ public sealed class LoadedPolicy : IDisposable
         var model = LlamaForCausalLm.Load(folder, request.Model.Precision, device);
         var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
         return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), LlamaText.FromFolder(folder));
+    }
+
+    /// <summary>The settings with the ends of text filled in: the model's, and the end of a chat's turn where the tokenizer has one.</summary>
+    /// <exception cref="InvalidInputException">The request names an id that the model does not have.</exception>
+    public GenerationSettings WithEndOfText(GenerationSettings settings)
+    {
+        int size = Policy.Model.Config.VocabularySize;
+        if (settings.EndOfTextIds?.FirstOrDefault(id => id >= size, -1) is >= 0 and var unknown)
+            throw new InvalidInputException($"generation.endOfTextIds holds {unknown}, but the model has the token ids 0 to {size - 1}.");
+
+        int[] ofTurn = Text.FindId(ChatTemplate.EndOfTurn) is { } id ? [id] : [];
+        return settings with { EndOfTextIds = settings.EndOfTextIds ?? [.. Policy.Model.Config.EndOfTextIds.Union(ofTurn)] };
     }
 
     public void Dispose()

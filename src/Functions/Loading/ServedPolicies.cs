@@ -1,5 +1,4 @@
 using System.Text.Json;
-using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
@@ -12,7 +11,7 @@ namespace RlhfFunctions.Loading;
 public sealed record ServedPolicy(RunRequest Request, string BaseModel, int? Step);
 
 /// <summary>Finds the policy that writes where no run is under way.</summary>
-public sealed class ServedPolicies(RunRequests requests, BlobFiles blobs, ArtifactStore artifacts, SourceFiles sources, PrepareModel models)
+public sealed class ServedPolicies(RunRequests requests, BlobFiles blobs, ArtifactStore artifacts, SourceFiles sources, ModelImports models)
 {
     /// <summary>Names the base model for as long as no adapter has been published.</summary>
     private const string FirstRequest = Source.File + "samples/demo.json";
@@ -34,6 +33,7 @@ public sealed class ServedPolicies(RunRequests requests, BlobFiles blobs, Artifa
 
         await using var file = await sources.OpenAsync(FirstRequest, cancellation);
         var request = (await JsonSerializer.DeserializeAsync<RunRequest>(file, ContractsJson.Strict, cancellation))!;
-        return new ServedPolicy(request, await models.Run(new PrepareModelInput(request.Model.Source), cancellation), Step: null);
+        string model = await models.ImportAsync(request.Model.Source, request.Model.Precision, new Progress<ImportProgress>(), cancellation);
+        return new ServedPolicy(request, model, Step: null);
     }
 }

@@ -42,7 +42,7 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
             using var alone = checkpoint is null ? loaded.Policy.WithAdapterDisabled() : null;
             var model = loaded.Policy.Model;
             var endOfText = BatchGenerator.EndOfText(model, settings);
-            int[][] ids = [.. prompts.Select(loaded.Text.Encode)];
+            int[][] ids = [.. prompts.Select(prompt => loaded.Text.Encode(prompt))];
             CheckLengths(ids, settings.MaxNewTokens, model.Config.ContextLength, request.Prompts is null ? "dialogues" : "prompts");
             return [.. ids.Select((prompt, i) => (Prompt: prompt, Key: Seeds.Derive((ulong)request.Seed, "generate", i)))
                 .Chunk(run.Evaluation.BatchSize)

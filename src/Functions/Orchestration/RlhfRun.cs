@@ -15,7 +15,7 @@ public static class RlhfRun
     public static async Task<RunOutcome?> Run([OrchestrationTrigger] TaskOrchestrationContext context, RlhfRunState state)
     {
         state = state with { StartedAt = state.StartedAt ?? context.CurrentUtcDateTime };
-        if (state.Step == state.Steps) return await Finish(context, state);
+        if (state.Step == state.Steps || state.Progress?.LastStep?.Alarm is not null) return await Finish(context, state);
 
         context.ContinueAsNew(state.Prepared is null ? await Prepare(context, state) : await Step(context, state));
         return null;
@@ -100,7 +100,8 @@ public static class RlhfRun
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(state.RunId, state.Prepared!, state.Steps, timings, Seconds(state.StartedAt!.Value, evaluatedAt)),
+            new PublishAdapterInput(
+                state.RunId, state.Prepared!, state.Step, timings, Seconds(state.StartedAt!.Value, evaluatedAt), progress.LastStep!.Alarm),
             ActivityRetries.Default);
         context.SetCustomStatus(progress with { Phase = RunPhase.Finished });
         return outcome;

@@ -24,9 +24,9 @@ internal static class ReportPage
             <!DOCTYPE html>
             <html lang="en">
             <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+            <meta charset="utf-8"/>
+            <meta name="viewport" content="width=device-width, initial-scale=1"/>
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
             <title>Run {report.RunId}: what it unlearned</title>
             <style>
             {ReportStyle.Css}</style>
@@ -40,9 +40,9 @@ internal static class ReportPage
             <main>
             <h2 id="figures" tabindex="-1">Before and after</h2>
             {Figures(report)}<h2>Learning</h2>
-            <p class="note">Measured on the responses of each step, before its update. The hate probability here is the reward model's own.</p>
+            <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
             <div class="charts">
-            {Series(metrics).Select((series, i) => LineChart.Draw($"chart-{i}", series))}</div>
+            {Series(metrics, request.Reward).Select((series, i) => LineChart.Draw($"chart-{i}", series))}</div>
             <h2>Where hate fell most</h2>
             <div class="cards">
             {Comparison.MostImproved(report).Take(Highlights).Select(Card)}</div>
@@ -66,12 +66,14 @@ internal static class ReportPage
     {
         var (before, after) = (report.Before.HateProbability, report.After.HateProbability);
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
+        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
+            : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
             : $"adapters/latest was not moved here: hate must fall, and ROUGE-L keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         return $"""
             <p class="verdict">Hate probability <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward.</p>
-            {notice}<p class="muted">{latest}</p>
+            {stopped}{notice}<p class="muted">{latest}</p>
 
             """;
     }
@@ -89,9 +91,10 @@ internal static class ReportPage
             """;
     }
 
-    private static StepSeries[] Series(IReadOnlyList<JsonObject> metrics)
+    /// <summary>What every run reports, then each term of a reward that has several; the hate probability only where a classifier tells it.</summary>
+    private static IEnumerable<StepSeries> Series(IReadOnlyList<JsonObject> metrics, RewardSettings reward)
     {
-        (string Title, string Unit, string Name)[] charts =
+        (string Title, string Unit, string Name)[] series =
         [
             ("Reward", "mean score", MetricNames.RewardMean),
             ("Hate probability", "by the reward model", MetricNames.HateProbability),
@@ -99,10 +102,11 @@ internal static class ReportPage
             ("Response length", "tokens", MetricNames.ResponseLengthMean),
             ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
             ("Value loss", "clipped squared error", MetricNames.ValueLoss),
+            .. reward.Terms.Skip(reward.Terms.Count > 1 ? 0 : 1).Select(term => ($"Reward term {term.Name}", "mean before its weight", MetricNames.RewardTerm(term.Name))),
         ];
         // A step has no hate probability where no classifier rewards, and no losses where every mini-batch was skipped.
-        return [.. charts.Where(chart => metrics.All(step => step.ContainsKey(chart.Name))).Select(chart =>
-            new StepSeries(chart.Title, chart.Unit, [.. metrics.Select(step => step[chart.Name]!.GetValue<double>())]))];
+        return series.Where(one => metrics.All(step => step.ContainsKey(one.Name)))
+            .Select(one => new StepSeries(one.Title, one.Unit, [.. metrics.Select(step => step[one.Name]!.GetValue<double>())]));
     }
 
     private static Html AllDialogues(IReadOnlyList<SummarySample> samples)

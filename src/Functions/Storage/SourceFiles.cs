@@ -1,5 +1,6 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hub;
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Rewards;
 
@@ -77,6 +78,15 @@ public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRo
         return parsed is BlobSource blob
             ? await (await blobs.BlobAsync(blob.Path)).OpenReadAsync(cancellationToken: cancellation)
             : File.OpenRead(PathOf((FileSource)parsed));
+    }
+
+    /// <summary>The source of a file of dialogues: of a folder on disk, its file with that part of the data.</summary>
+    /// <param name="source">A file, blob, file of the hub, or folder.</param>
+    /// <param name="part">train or test.</param>
+    public string PartOf(string source, string part)
+    {
+        if (Source.Parse(source) is not FileSource file || PathOf(file) is var folder && !Directory.Exists(folder)) return source;
+        return new FileSource(DialogueReader.FindPart(folder, part) ?? Path.Combine(folder, $"{part}.csv")).ToString();
     }
 
     /// <summary>The absolute path of a source on disk.</summary>

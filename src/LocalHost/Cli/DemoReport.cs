@@ -22,9 +22,10 @@ internal static class DemoReport
         var stages = report.SecondsByStage;
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
+        if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {alarm}[/]");
         console.WriteLine(run.Outcome.Published
             ? "adapters/latest now points to this run's adapter."
-            : "adapters/latest was not moved: hate did not fall, or the summaries got worse.");
+            : $"adapters/latest was not moved: {(run.Outcome.Alarm is null ? "hate did not fall, or the summaries got worse" : "an alarm stopped the run")}.");
         if (report.NothingToUnlearn is { } nothing) console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
         WriteNextSteps(console, run, host, address);
     }

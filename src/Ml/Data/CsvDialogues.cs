@@ -1,5 +1,6 @@
 using System.Text.Unicode;
 using CsvHelper;
+using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Ml.Data;
 

@@ -1,3 +1,5 @@
+using RlhfFunctions.Contracts;
+
 namespace RlhfFunctions.Ml.Data;
 
 /// <summary>The three parts of a data set.</summary>
@@ -28,7 +30,7 @@ public static class DialogueReader
     /// <exception cref="InvalidDataException">The file is broken, empty, or lacks the column; the message says where.</exception>
     public static IReadOnlyList<DialogueRow> Read(Stream stream, string name, DialogueColumns? columns = null)
     {
-        columns ??= DialogueColumns.DialogSum;
+        columns ??= new DialogueColumns();
         var extension = Path.GetExtension(name);
         var rows = extension.ToUpperInvariant() switch
         {
@@ -46,17 +48,22 @@ public static class DialogueReader
     /// <exception cref="InvalidDataException">A part is missing or broken; the message says which.</exception>
     public static DialogueSplits ReadFolder(string folder, DialogueColumns? columns = null)
     {
-        return new(Part("train"), Part("validation", "dev"), Part("test"));
+        return new(Part("train"), Part("validation"), Part("test"));
 
-        IReadOnlyList<DialogueRow> Part(params string[] names)
-        {
-            string[] candidates =
-                [.. names.SelectMany(name => (string[])[$"{name}.csv", $"{name}.jsonl", $"dialogsum.{name}.csv", $"dialogsum.{name}.jsonl"])];
-            return candidates.Select(file => Path.Combine(folder, file)).FirstOrDefault(File.Exists) is { } path
-                ? ReadFile(path, columns)
-                : throw new InvalidDataException($"{folder} has none of {string.Join(", ", candidates)}.");
-        }
+        IReadOnlyList<DialogueRow> Part(string part) => FindPart(folder, part) is { } path
+            ? ReadFile(path, columns)
+            : throw new InvalidDataException($"{folder} has none of {string.Join(", ", FilesOf(part))}.");
     }
+
+    /// <summary>The path of a folder's file that holds a part of the data (train, validation or test), or null where there is none.</summary>
+    public static string? FindPart(string folder, string part) =>
+        FilesOf(part).Select(file => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
+
+    private static IEnumerable<string> FilesOf(string part) =>
+        from name in part == "validation" ? (string[])[part, "dev"] : [part]
+        from prefix in (string[])["", "dialogsum."]
+        from extension in (string[])["csv", "jsonl"]
+        select $"{prefix}{name}.{extension}";
 
     internal const string NotUtf8 = "has bytes that are not UTF-8. Save the file as UTF-8; it may be Windows-1252.";
 

@@ -38,6 +38,9 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
     /// <summary>Turns the policy into the reference until the returned object is disposed.</summary>
     public IDisposable WithAdapterDisabled() => new AdapterDisabled(Adapter);
 
+    /// <summary>Keeps gradients from the adapter until the returned object is disposed: only the value head learns.</summary>
+    public IDisposable WithAdapterFrozen() => new AdapterFrozen(Adapter);
+
     /// <summary>Log-probabilities and values of given responses. Gradients flow unless the caller switched them off.</summary>
     /// <param name="sequences">Prompts and responses.</param>
     /// <param name="temperature">Divides the logits, as it did in sampling.</param>
@@ -70,5 +73,24 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
         }
 
         public void Dispose() => _adapter.Enabled = _wasEnabled;
+    }
+
+    private sealed class AdapterFrozen : IDisposable
+    {
+        private readonly LoraAdapter _adapter;
+
+        public AdapterFrozen(LoraAdapter adapter)
+        {
+            _adapter = adapter;
+            Learn(false);
+        }
+
+        public void Dispose() => Learn(true);
+
+        private void Learn(bool learns)
+        {
+            foreach (var (_, parameter) in _adapter.Parameters)
+                parameter.requires_grad = learns;
+        }
     }
 }

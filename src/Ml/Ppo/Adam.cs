@@ -46,6 +46,14 @@ public sealed class Adam : IDisposable
         _square.copy_(Flat(squares));
     }
 
+    /// <summary>Forgets the steps taken and their gradients.</summary>
+    public void Restart()
+    {
+        Steps = 0;
+        _mean.zero_();
+        _square.zero_();
+    }
+
     /// <summary>
     /// Clips the parameters' gradients to a global norm (null: not), moves the parameters, and clears the gradients. Where the
     /// norm is not finite nothing moves, neither parameters nor moments.

@@ -25,6 +25,9 @@ internal sealed class MiniBatchLog
     /// <summary>Mini-batches that moved nothing.</summary>
     public int Skipped { get; set; }
 
+    /// <summary>Largest mean ratio of a mini-batch, skipped ones included; ∞ where one was not a number.</summary>
+    public double LargestRatio { get; private set; }
+
     /// <summary>log π_old − log π_new of the latest mini-batch.</summary>
     public double LastPolicyKl { get; private set; }
 
@@ -49,6 +52,7 @@ internal sealed class MiniBatchLog
         ]).cpu().data<float>().ToArray(); // the ratio, then one number per name
 
         var (meanRatio, total) = (numbers[0], numbers[3]);
+        LargestRatio = Math.Max(LargestRatio, float.IsNaN(meanRatio) ? double.PositiveInfinity : meanRatio);
         if (!float.IsFinite(total) || !(meanRatio <= ratioThreshold))
         {
             Skipped++;

@@ -13,6 +13,9 @@ namespace RlhfFunctions.Ml.Ppo;
 /// <param name="Ratios">π_new / π_old of the same tokens.</param>
 public sealed record PpoStats(IReadOnlyDictionary<string, double> Metrics, float[] Advantages, float[] Ratios)
 {
+    /// <summary>Why the run should stop after this step, or null.</summary>
+    public string? Alarm { get; init; }
+
     /// <summary>Gathers them; <paramref name="scores"/> are those after scaling and clipping.</summary>
     internal static PpoStats Of(
         IReadOnlyList<RolloutSample> samples, double[] scores, RolloutTensors batch, MiniBatchLog log, double klCoefficient,
@@ -29,6 +32,7 @@ public sealed record PpoStats(IReadOnlyDictionary<string, double> Metrics, float
             [MetricNames.SequenceEntropy] = SequenceMean(-batch.LogProbs),
             [MetricNames.NonScoreReward] = -klCoefficient * Masked.Mean(batch.KlPenalties, isToken).item<float>(),
             [MetricNames.LearningRate] = learningRate,
+            [MetricNames.LargestRatio] = log.LargestRatio,
             [MetricNames.EndedShare] = samples.Average(sample => sample.HasEnded ? 1.0 : 0),
             [MetricNames.SkippedMiniBatches] = log.Skipped,
             [MetricNames.UpdateSeconds] = elapsed.TotalSeconds,

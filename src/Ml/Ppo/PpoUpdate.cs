@@ -12,7 +12,7 @@ namespace RlhfFunctions.Ml.Ppo;
 /// TRL 0.11's PPOTrainer.step. Deliberately different from it:
 /// gradients are clipped at every optimizer step (there only at a trainer's first); a mini-batch whose ratio exploded or whose
 /// loss or gradient is not finite is skipped (there its zeroed loss still moves weights by Adam's momentum); reward whitening
-/// does not leak out of the padding; the learning rate may fall linearly, and the value head may have its own.
+/// does not leak out of the padding; the learning rate may fall linearly, and the value head may have its own and learn alone first.
 /// </summary>
 public static class PpoUpdate
 {
@@ -54,6 +54,9 @@ public static class PpoUpdate
         // 4. epochs of mini-batches
         var log = new MiniBatchLog();
         var learningRates = LearningRates(policy, state, settings);
+        using var frozen = state.Step < settings.ValueWarmupSteps ? policy.WithAdapterFrozen() : null;
+        if (state.Step == settings.ValueWarmupSteps)
+            state.Optimizer.Restart(); // or the warm-up's step count would belie the adapter's moments
         for (var epoch = 0; epoch < settings.Epochs; epoch++)
         {
             foreach (var rows in epochOrder(epoch).Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
@@ -68,8 +71,12 @@ public static class PpoUpdate
         // 6. the KL coefficient of the next step
         if (stats.Metrics.TryGetValue(MetricNames.Kl, out var sequenceKl)) // absent when not finite
             state.KlCoefficient = KlController.Next(state.KlCoefficient, sequenceKl, samples.Count, settings);
+
+        // 7. whether the run has gone too far
+        state.FirstResponseLength ??= stats.Metrics[MetricNames.ResponseLengthMean];
+        var alarm = StepAlarm.Find(state.Step, stats.Metrics, log.LargestRatio, state.FirstResponseLength.Value, settings.Alarms);
         state.Step++;
-        return stats;
+        return stats with { Alarm = alarm };
     }
 
     /// <summary>One optimizer step: the mean gradient of the mini-batches among <paramref name="rows"/>.</summary>

@@ -35,6 +35,9 @@ public sealed class TrainingState : IDisposable
     /// <summary>Moments of all scores so far.</summary>
     public RunningMoments ScoreMoments { get; internal set; } = RunningMoments.Start;
 
+    /// <summary>Mean response length of the run's first step, in tokens; null before it.</summary>
+    public double? FirstResponseLength { get; internal set; }
+
     /// <summary>Adam with its moments.</summary>
     public Adam Optimizer { get; }
 
@@ -56,6 +59,7 @@ public sealed class TrainingState : IDisposable
             Step = numbers.Step,
             KlCoefficient = numbers.KlCoefficient,
             ScoreMoments = numbers.ScoreMoments,
+            FirstResponseLength = numbers.FirstResponseLength,
         };
         state.Optimizer.Restore(
             numbers.OptimizerSteps,
@@ -86,7 +90,7 @@ public sealed class TrainingState : IDisposable
             [AdapterFile] = _policy.Adapter.ToSafetensors(),
             [ValueHeadFile] = _policy.ValueHead.ToSafetensors(),
             [OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary()),
-            [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments)),
+            [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments, FirstResponseLength)),
         };
     }
 
@@ -99,5 +103,5 @@ public sealed class TrainingState : IDisposable
     private static byte[] Named(IReadOnlyDictionary<string, byte[]> files, string name) =>
         files.TryGetValue(name, out var bytes) ? bytes : throw new InvalidDataException($"The checkpoint lacks {name}.");
 
-    private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments);
+    private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments, double? FirstResponseLength);
 }

@@ -18,22 +18,25 @@ public static class BatchGenerator
     /// <param name="sampleKeys">One key per prompt, from Seeds.Derive: equal keys and prompts give equal responses.</param>
     /// <param name="settings">Length, temperature and ends of text.</param>
     /// <param name="cancellationToken">Looked at before each token.</param>
-    /// <param name="processors">Restrictions; rollouts have none.</param>
+    /// <param name="processors">Restrictions; the settings' where null.</param>
+    /// <param name="limits">Tokens after which each response ends, at most the settings' MaxNewTokens; that where null.</param>
+    /// <param name="onToken">Told of each token as it is chosen: the prompt's place and the token's id.</param>
     /// <returns>The responses, cut behind their first end-of-text token, which they keep.</returns>
     public static IReadOnlyList<int[]> Sample(
         LlamaForCausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> sampleKeys, GenerationSettings settings,
-        CancellationToken cancellationToken, LogitsProcessors? processors = null)
+        CancellationToken cancellationToken, LogitsProcessors? processors = null, IReadOnlyList<int>? limits = null,
+        Action<int, int>? onToken = null)
     {
         if (sampleKeys.Count != prompts.Count)
             throw new ArgumentException($"{prompts.Count} prompts, but {sampleKeys.Count} sample keys.");
-        return Generate(model, prompts, sampleKeys, settings, processors ?? LogitsProcessors.None, cancellationToken);
+        return Generate(model, prompts, sampleKeys, settings, processors, limits, onToken, cancellationToken);
     }
 
     /// <summary>The most probable continuation of each prompt, token by token; the rest as in <see cref="Sample"/>.</summary>
     public static IReadOnlyList<int[]> Greedy(
         LlamaForCausalLm model, IReadOnlyList<int[]> prompts, GenerationSettings settings, CancellationToken cancellationToken,
-        LogitsProcessors? processors = null) =>
-        Generate(model, prompts, null, settings, processors ?? LogitsProcessors.None, cancellationToken);
+        LogitsProcessors? processors = null, Action<int, int>? onToken = null) =>
+        Generate(model, prompts, null, settings, processors, null, onToken, cancellationToken);
 
     /// <summary>The ids that end a response: the settings', or else those of the model's configuration.</summary>
     public static IReadOnlySet<int> EndOfText(LlamaForCausalLm model, GenerationSettings settings) =>
@@ -41,13 +44,14 @@ public static class BatchGenerator
 
     private static int[][] Generate(
         LlamaForCausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong>? sampleKeys, GenerationSettings settings,
-        LogitsProcessors processors, CancellationToken cancellationToken)
+        LogitsProcessors? processors, IReadOnlyList<int>? limits, Action<int, int>? onToken, CancellationToken cancellationToken)
     {
         using var evaluation = no_grad();
         using var scope = NewDisposeScope();
         if (prompts.Count == 0 || prompts.Any(prompt => prompt.Length == 0))
             throw new ArgumentException($"{prompts.Count} prompts: at least one is needed, of at least one token each.");
         var endOfText = EndOfText(model, settings);
+        processors ??= LogitsProcessors.Of(settings);
         var responses = prompts.Select(_ => new List<int>()).ToArray();
         var hasEnded = new bool[prompts.Count];
 
@@ -92,7 +96,9 @@ public static class BatchGenerator
                 if (hasEnded[running[i]])
                     continue;
                 responses[running[i]].Add((int)chosen[i]);
-                hasEnded[running[i]] = endOfText.Contains((int)chosen[i]);
+                hasEnded[running[i]] = endOfText.Contains((int)chosen[i])
+                    || responses[running[i]].Count == (limits?[running[i]] ?? settings.MaxNewTokens);
+                onToken?.Invoke(running[i], (int)chosen[i]);
                 if (!hasEnded[running[i]])
                     live.Add(i);
             }

@@ -1,16 +1,26 @@
+using RlhfFunctions.Contracts;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rollout;
 
 /// <summary>
 /// Restrictions on what may be generated, in transformers' order and with its edge cases. They change the distribution, so
-/// rollouts do without: what they sampled could not be scored. Unlike in transformers, padding counts neither as a seen token
-/// nor as length, so that a prompt gets in a batch what it gets alone.
+/// that rollouts sample what is not scored: a request must accept that. Unlike in transformers, padding counts neither as a seen
+/// token nor as length, so that a prompt gets in a batch what it gets alone.
 /// </summary>
 public sealed record LogitsProcessors
 {
     /// <summary>No restriction at all.</summary>
     public static LogitsProcessors None { get; } = new();
+
+    /// <summary>What a request restricts.</summary>
+    public static LogitsProcessors Of(GenerationSettings settings) => new()
+    {
+        RepetitionPenalty = settings.RepetitionPenalty,
+        MinNewTokens = settings.MinNewTokens,
+        TopK = settings.TopK,
+        TopP = settings.TopP,
+    };
 
     /// <summary>Divides positive and multiplies negative logits of tokens that occur in prompt or response; 1: off.</summary>
     public double RepetitionPenalty { get; init; } = 1;

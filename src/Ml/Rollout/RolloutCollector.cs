@@ -21,7 +21,8 @@ public static class RolloutCollector
     {
         // 1. responses
         var keys = prompts.Select((_, i) => Seeds.Derive(plan.RunSeed, "rollout", plan.Step, plan.FirstSample + i)).ToArray();
-        var responses = BatchGenerator.Sample(policy.Model, prompts, keys, plan.Generation, cancellationToken);
+        var limits = Array.ConvertAll(keys, key => Limit(key, plan.Generation));
+        var responses = BatchGenerator.Sample(policy.Model, prompts, keys, plan.Generation, cancellationToken, limits: limits);
 
         // 2. scores of their texts
         var texts = prompts.Zip(responses, (prompt, response) =>
@@ -40,6 +41,13 @@ public static class RolloutCollector
                 Terms = scores[i].Terms ?? [],
                 HateProbability = scores[i].HateProbability,
             })];
+    }
+
+    /// <summary>Tokens after which a sample's response ends: MaxNewTokens, or uniform from MaxNewTokensLow to it.</summary>
+    internal static int Limit(ulong sampleKey, GenerationSettings settings)
+    {
+        var low = settings.MaxNewTokensLow ?? settings.MaxNewTokens;
+        return low + (int)(Seeds.Uniform(Seeds.Derive(sampleKey, "limit"), 0) * (settings.MaxNewTokens - low + 1));
     }
 
     /// <summary>What policy and reference say of given responses: samples without text, ending and score, numbered from 0.</summary>

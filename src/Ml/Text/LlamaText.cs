@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Unicode;
 using Google.Protobuf;
 using Microsoft.ML.Tokenizers;
 
@@ -135,30 +133,24 @@ public sealed class LlamaText
     public string Decode(IReadOnlyList<int> ids, bool skipSpecialTokens = true)
     {
         ArgumentNullException.ThrowIfNull(ids);
+        var stream = new TextStream(this, skipSpecialTokens);
         var text = new StringBuilder();
-        var bytes = new List<byte>();
         foreach (var id in ids)
-        {
-            if (id < 0 || id >= _pieces.Length || _pieces[id] is not { } piece)
-                throw new ArgumentOutOfRangeException(
-                    nameof(ids), $"Token id {id} stands for no token of this vocabulary of {VocabularySize}: "
-                    + "the ids come from a model with other tokens, or added_tokens.json is missing.");
-            if (skipSpecialTokens && _isSpecial[id])
-                continue;
-            if (_byteValues[id] >= 0)
-            {
-                bytes.Add((byte)_byteValues[id]);
-                continue;
-            }
-            AppendBytes(text, bytes);
-            text.Append(piece);
-        }
-        AppendBytes(text, bytes);
-        return text.Length > 0 && text[0] == ' ' ? text.ToString(1, text.Length - 1) : text.ToString();
+            text.Append(stream.Append(id));
+        return text.Append(stream.End()).ToString();
     }
 
     /// <summary>The id of a token by its text (<c>&lt;|im_end|&gt;</c>), or null where there is none.</summary>
     public int? FindId(string token) => Array.IndexOf(_pieces, token) is >= 0 and var id ? id : null;
+
+    /// <summary>A token's text, the byte it spells if that is what it does, and whether it is special.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id stands for no token; the message names it.</exception>
+    internal (string Piece, byte? ByteValue, bool IsSpecial) Token(int id) =>
+        id >= 0 && id < _pieces.Length && _pieces[id] is { } piece
+            ? (piece, _byteValues[id] < 0 ? null : (byte)_byteValues[id], _isSpecial[id])
+            : throw new ArgumentOutOfRangeException(
+                nameof(id), $"Token id {id} stands for no token of this vocabulary of {VocabularySize}: "
+                + "the ids come from a model with other tokens, or added_tokens.json is missing.");
 
     private static LlamaTokenizer Library(string path)
     {
@@ -174,17 +166,5 @@ public sealed class LlamaText
         {
             throw new InvalidDataException($"{path}: {broken.Message} Only Llama's kind of tokenizer.model is supported.", broken);
         }
-    }
-
-    private static void AppendBytes(StringBuilder text, List<byte> bytes)
-    {
-        if (bytes.Count == 0)
-            return;
-        var run = CollectionsMarshal.AsSpan(bytes);
-        if (Utf8.IsValid(run))
-            text.Append(Encoding.UTF8.GetString(run));
-        else
-            text.Append('\uFFFD', run.Length);
-        bytes.Clear();
     }
 }

@@ -9,6 +9,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Functions.Tests.Activities;
 
 /// <summary>The activities by themselves: delivered twice, or to two hosts at once, they change nothing.</summary>
+[Collection(BlobPaths.LatestAdapter)]
 public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
 {
     private readonly string _cache = Directory.CreateTempSubdirectory("rlhf-models-").FullName;

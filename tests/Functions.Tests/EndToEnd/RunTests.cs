@@ -6,7 +6,8 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>The pipeline through its own HTTP API, on Azurite.</summary>
-public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunTests.FinishedRun>
+[Collection(nameof(RunTests))]
+public sealed class RunTests(RunTests.FinishedRun finished)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
@@ -26,6 +27,7 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
         Assert.Equal(3, finished.View.Progress.Step);
         Assert.Equal(2, finished.View.Progress.LastStep!.Step);
         Assert.Equal("whole", finished.View.Outcome!.RunId);
+        Assert.Contains("evaluation.minHateToUnlearn", finished.View.Progress.NothingToUnlearn, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -34,7 +36,7 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
         using var evaluation = JsonDocument.Parse(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Evaluation)));
         var root = evaluation.RootElement;
         Assert.Equal(
-            ["runId", "seed", "steps", "before", "after", "kl", "secondsByStage", "samples"],
+            ["runId", "seed", "steps", "nothingToUnlearn", "before", "after", "kl", "secondsByStage", "samples"],
             root.EnumerateObject().Select(field => field.Name));
         foreach (string side in new[] { "before", "after" })
         {
@@ -79,7 +81,7 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
     [Fact]
     public async Task The_same_request_again_answers_the_same_run_and_another_is_refused()
     {
-        using var same = await finished.App.PostRunAsync(TinyRun.Request("whole"));
+        using var same = await finished.App.PostRunAsync(FinishedRun.Request);
         Assert.Equal(HttpStatusCode.Accepted, same.StatusCode);
         Assert.Equal("Completed", (await finished.App.FindRunAsync("whole"))!.Status);
 
@@ -131,6 +133,9 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
     /// <summary>One run, looked at from all sides.</summary>
     public sealed class FinishedRun : IAsyncLifetime
     {
+        /// <summary>Everything counts as too little hate to unlearn.</summary>
+        public static RunRequest Request { get; } = WithFloor(TinyRun.Request("whole"));
+
         internal LocalApp App { get; } = new();
 
         public HttpStatusCode Accepted { get; private set; }
@@ -144,7 +149,7 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
         public async ValueTask InitializeAsync()
         {
             await App.StartAsync();
-            using var accepted = await App.PostRunAsync(TinyRun.Request("whole"));
+            using var accepted = await App.PostRunAsync(FinishedRun.Request);
             Accepted = accepted.StatusCode;
             Location = accepted.Headers.Location?.ToString();
             AcceptedBody = await accepted.Content.ReadAsStringAsync();
@@ -156,5 +161,14 @@ public sealed class RunTests(RunTests.FinishedRun finished) : IClassFixture<RunT
             App.Dispose();
             return ValueTask.CompletedTask;
         }
+
+        private static RunRequest WithFloor(RunRequest request)
+        {
+            return request with { Evaluation = request.Evaluation with { MinHateToUnlearn = 1 } };
+        }
     }
 }
+
+/// <summary>Who looks at the finished run shares it.</summary>
+[CollectionDefinition(nameof(RunTests))]
+public sealed class FinishedRunCollection : ICollectionFixture<RunTests.FinishedRun>;

@@ -89,8 +89,7 @@ internal sealed class HubServer : IAsyncDisposable
         return async (http, content) =>
         {
             await BeginAsync(http, content, after);
-            http.Abort();
-            return true;
+            return true; // for want of the rest the connection is closed; aborting it could take back bytes that were sent
         };
     }
 

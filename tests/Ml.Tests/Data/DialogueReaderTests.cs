@@ -1,4 +1,5 @@
 using System.Text;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 
 namespace RlhfFunctions.Ml.Tests.Data;

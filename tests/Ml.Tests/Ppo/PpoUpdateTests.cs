@@ -91,6 +91,7 @@ public class PpoUpdateTests
             foreach (var file in new[] { TrainingState.AdapterFile, TrainingState.ValueHeadFile, TrainingState.OptimizerFile })
                 Assert.Equal(before[file], state.ToFiles()[file]);
             Assert.All(stats.Metrics.Values, value => Assert.True(double.IsFinite(value)));
+            Assert.Contains("ppo.alarms.maxRatio", stats.Alarm, StringComparison.Ordinal);
         }
     }
 
@@ -139,6 +140,61 @@ public class PpoUpdateTests
         using var state = TrainingState.Start(policy, Settings);
         var samples = Collect(policy, state).Select(sample => sample with { HateProbability = null }).ToArray();
         Assert.DoesNotContain(MetricNames.HateProbability, Update(policy, state, samples, Settings).Metrics.Keys);
+    }
+
+    [Fact]
+    public void In_the_warm_up_only_the_value_head_moves()
+    {
+        var settings = Settings with { ValueWarmupSteps = 2 };
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, settings);
+        var checkpoints = new List<IReadOnlyDictionary<string, byte[]>> { state.ToFiles() };
+        for (var step = 0; step < 3; step++)
+        {
+            Update(policy, state, Collect(policy, state), settings);
+            checkpoints.Add(state.ToFiles());
+        }
+
+        for (var step = 0; step < 3; step++)
+        {
+            var (before, after) = (checkpoints[step], checkpoints[step + 1]);
+            Assert.NotEqual(before[TrainingState.ValueHeadFile], after[TrainingState.ValueHeadFile]);
+            Assert.Equal(step < 2, before[TrainingState.AdapterFile].SequenceEqual(after[TrainingState.AdapterFile]));
+        }
+        Assert.Equal(Settings.Epochs * BatchSize / Settings.MiniBatchSize, state.Optimizer.Steps); // of the third step alone
+    }
+
+    [Fact]
+    public void A_run_measures_lengths_by_its_first_step_even_when_restored()
+    {
+        var settings = Settings with { Alarms = new() { MaxLengthDrift = 1.5 } };
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, settings);
+        var samples = Collect(policy, state);
+        Assert.Null(Update(policy, state, samples, settings).Alarm);
+
+        using var restored = TrainingState.Restore(policy, state.ToFiles());
+        var shortened = samples.Select(sample => sample with
+        {
+            Response = sample.Response[..1],
+            LogProbs = sample.LogProbs[..1],
+            ReferenceLogProbs = sample.ReferenceLogProbs[..1],
+            Values = sample.Values[..1],
+            KlPenalties = sample.KlPenalties[..1],
+        }).ToArray();
+        Assert.Contains("maxLengthDrift", Update(policy, restored, shortened, settings).Alarm, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Both_estimators_of_the_kl_are_reported()
+    {
+        var policy = TinyPolicy.Create();
+        using var state = TrainingState.Start(policy, Settings);
+        var samples = Collect(policy, state);
+        var metrics = Update(policy, state, samples, Settings).Metrics;
+        var differences = samples.Select(sample => sample.LogProbs.Zip(sample.ReferenceLogProbs, (p, r) => (double)p - r).ToArray()).ToArray();
+        Assert.Equal(differences.Average(row => row.Sum()), metrics[MetricNames.Kl], 1e-4);
+        Assert.Equal(differences.Average(row => row.Sum(d => Math.Exp(-d) - 1 + d)), metrics[MetricNames.KlEstimator3], 1e-4);
     }
 
     [Fact]

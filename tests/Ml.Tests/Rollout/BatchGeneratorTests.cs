@@ -64,6 +64,49 @@ public class BatchGeneratorTests
     }
 
     [Fact]
+    public void Restrictions_of_the_settings_change_what_is_sampled_as_they_say()
+    {
+        using var scope = NewDisposeScope();
+        const int Draws = 20_000;
+        var model = TinyPolicy.Create().Model;
+        var prompt = TinyPolicy.Prompts(1)[0];
+        var settings = new GenerationSettings
+        {
+            MaxNewTokens = 1, Temperature = 0.7, TopK = 9, TopP = 0.9, RepetitionPenalty = 1.3, MinNewTokens = 1,
+        };
+        var logits = model.Logits(model.Hidden(tensor(prompt.Select(id => (long)id).ToArray()).unsqueeze(0)).select(1, -1)); // [1, V]
+        var processors = new LogitsProcessors { RepetitionPenalty = 1.3, MinNewTokens = 1, TopK = 9, TopP = 0.9 };
+        var processed = processors.Process(logits, [prompt], newTokens: 0, new HashSet<int> { TinyPolicy.EndOfText });
+        var expected = nn.functional.softmax(processors.Warp(processed, 0.7), -1).squeeze(0).data<float>().ToArray();
+
+        var ids = BatchGenerator.Sample(model, [.. Enumerable.Repeat(prompt, Draws)], TinyPolicy.Keys(Draws), settings, default)
+            .CountBy(response => response.Single()).ToDictionary();
+
+        var chiSquare = 0.0;
+        for (var id = 0; id < expected.Length; id++)
+        {
+            var count = ids.GetValueOrDefault(id);
+            if (expected[id] == 0)
+                Assert.Equal(0, count);
+            else
+                chiSquare += Math.Pow(count - (Draws * expected[id]), 2) / (Draws * expected[id]);
+        }
+        Assert.InRange(expected.Count(p => p > 0), 3, 9);
+        Assert.InRange(chiSquare, 0.01, 31.8); // at most 8 degrees of freedom: the 99.99 % point
+    }
+
+    [Fact]
+    public void A_limit_of_its_own_ends_each_response()
+    {
+        var model = TinyPolicy.Create().Model;
+        var settings = Settings with { EndOfTextIds = [] };
+        int[] limits = [1, 20, 7, 7, 3];
+        var whole = BatchGenerator.Sample(model, TinyPolicy.Prompts(5), TinyPolicy.Keys(5), settings, default);
+        var cut = BatchGenerator.Sample(model, TinyPolicy.Prompts(5), TinyPolicy.Keys(5), settings, default, limits: limits);
+        Assert.Equal(whole.Zip(limits, (response, limit) => response[..limit]), cut);
+    }
+
+    [Fact]
     public void Greedy_takes_the_first_of_equals()
     {
         using var scope = NewDisposeScope();

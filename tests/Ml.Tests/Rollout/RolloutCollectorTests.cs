@@ -104,6 +104,22 @@ public class RolloutCollectorTests
         Assert.All(RolloutFile.Read(RolloutFile.Write(samples)), sample => Assert.Null(sample.HateProbability));
     }
 
+    [Fact]
+    public void Each_sample_draws_its_limit_evenly_from_the_settings_range()
+    {
+        var settings = new GenerationSettings { MaxNewTokensLow = 100, MaxNewTokens = 299 };
+        var limits = TinyPolicy.Keys(20_000).Select(key => RolloutCollector.Limit(key, settings)).ToArray();
+        Assert.Equal((100, 299), (limits.Min(), limits.Max()));
+        Assert.InRange(limits.Average(), 198, 201); // standard deviation of the mean: 0.41
+        Assert.All(limits.CountBy(limit => limit), count => Assert.InRange(count.Value, 50, 150)); // 100 expected
+
+        var plan = Plan with { Generation = new() { MaxNewTokens = 12, MaxNewTokensLow = 2, EndOfTextIds = [] } };
+        var lengths = Collect(TinyPolicy.Prompts(8), plan).Select(sample => sample.Response.Length).ToArray();
+        Assert.Equal(
+            Enumerable.Range(0, 8).Select(i => RolloutCollector.Limit(Seeds.Derive(plan.RunSeed, "rollout", plan.Step, i), plan.Generation)), lengths);
+        Assert.True(lengths.Distinct().Count() > 2);
+    }
+
     private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, PolicyWithValue? policy = null) =>
         RolloutCollector.Collect(
             policy ?? TinyPolicy.Create(), TokenShareReward.Decode, new TokenShareReward(5), prompts, plan, CancellationToken.None);

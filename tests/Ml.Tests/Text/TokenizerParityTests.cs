@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Text;
 
 namespace RlhfFunctions.Ml.Tests.Text;
 
@@ -33,6 +34,16 @@ public class TokenizerParityTests
             Assert.Equal(Text(expected, "text_with_specials"), text.Decode(Ids(expected, "new_ids"), skipSpecialTokens: false));
             Assert.Equal(Text(expected, "text"), text.Decode(Ids(expected, "new_ids")));
         }
+    }
+
+    [Fact]
+    public void A_chat_prompt_has_the_ids_of_its_markers()
+    {
+        var text = TokenizerFolders.TinyLlamaChat();
+        var ids = text.Encode(ChatTemplate.ChatMl("Hello"));
+        Assert.Equal([1, 32001], ids[..2]);
+        Assert.Equal([32001, 32002, 32001], ids.Where(id => id > 32000));
+        Assert.Equal((32001, 32002), (text.FindId("<|im_start|>"), text.FindId(ChatTemplate.EndOfTurn)));
     }
 
     [Fact]

@@ -1,0 +1,93 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Activities;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Hosting;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Functions.Tests.Activities;
+
+/// <summary>Data of a user's own: columns by name, a template, a folder.</summary>
+public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlhf-data-").FullName;
+
+    [Fact]
+    public async Task A_folder_with_columns_of_its_own_becomes_prompts_by_the_template()
+    {
+        Write("train.jsonl", "{\"article\": \"It rains in Rome.\"}", "{\"article\": \"Snow in Oslo.\", \"name\": \"b\"}");
+        Write("test.csv", "name,article,short", "t,\"A dog, and a cat.\",Animals.");
+        var dataset = await PrepareAsync(Request());
+
+        Assert.Equal([("train_1", "It rains in Rome.", ""), ("b", "Snow in Oslo.", "")], dataset.Train.Select(row => (row.Id, row.Dialogue, row.Summary)));
+        var test = dataset.Test.Single();
+        Assert.Equal(("t", "A dog, and a cat.", "Animals."), (test.Id, test.Dialogue, test.Summary));
+        var tokenizer = LlamaText.FromFolder(Path.Combine(Repository.Root, "samples", "models", "llama"));
+        Assert.Equal(tokenizer.Encode("Shorten: A dog, and a cat. ->"), test.PromptIds);
+    }
+
+    [Fact]
+    public async Task Held_out_rows_without_a_reference_are_refused_by_name()
+    {
+        Write("train.jsonl", "{\"article\": \"It rains in Rome.\"}", "{\"article\": \"Snow in Oslo.\"}");
+        Write("test.csv", "name,article,short", "t,A dog.,A dog.", "u,A cat., ");
+        string message = (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(Request()))).Message;
+        Assert.Contains("row u has no short", message, StringComparison.Ordinal);
+        Assert.Contains("data.columns.summary", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_without_the_part_is_refused_by_its_path()
+    {
+        Write("test.csv", "name,article,short", "t,A dog.,A dog.");
+        string message = (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(Request()))).Message;
+        Assert.Contains(Path.Combine(_folder, "train.csv"), message, StringComparison.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private void Write(string name, params string[] lines)
+    {
+        File.WriteAllLines(Path.Combine(_folder, name), lines);
+    }
+
+    private RunRequest Request()
+    {
+        var tiny = TinyRun.Request($"data-{Guid.NewGuid():n}");
+        return tiny with
+        {
+            Ppo = tiny.Ppo with { BatchSize = 2, MiniBatchSize = 2 },
+            Data = new DataSettings
+            {
+                Train = $"file:{_folder}",
+                Test = $"file:{_folder}",
+                MinCharacters = 0,
+                Columns = new DialogueColumns { Id = "name", Dialogue = "article", Summary = "short" },
+                PromptTemplate = "Shorten: {dialogue} ->",
+            },
+        };
+    }
+
+    private async Task<PreparedDataset> PrepareAsync(RunRequest request)
+    {
+        Assert.Empty(RequestValidation.Check(request));
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["AzureWebJobsStorage"] = azurite.ConnectionString,
+            ["RlhfFileRoot"] = Repository.Root,
+            ["RlhfCache"] = Path.Combine(_folder, "models"),
+        }).Build();
+        using var host = new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();
+        await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
+        string model = await ActivatorUtilities.CreateInstance<PrepareModel>(host).Run(new PrepareModelInput(request.Model.Source), CancellationToken.None);
+        string path = await ActivatorUtilities.CreateInstance<PrepareDataset>(host)
+            .Run(new PrepareDatasetInput(request.RunId!, model), CancellationToken.None);
+        return await host.GetRequiredService<Datasets>().GetAsync(path, CancellationToken.None);
+    }
+}

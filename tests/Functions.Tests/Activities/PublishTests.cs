@@ -1,0 +1,73 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Activities;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Hosting;
+using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Evaluation;
+using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Functions.Tests.Activities;
+
+/// <summary>What may serve: runs whose every measurement is good differ in the alarm alone.</summary>
+[Collection(BlobPaths.LatestAdapter)]
+public sealed class PublishTests(AzuriteFixture azurite)
+{
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData("Step 0: too far.", false)]
+    public async Task An_adapter_serves_only_if_no_alarm_stopped_its_run(string? alarm, bool serves)
+    {
+        using var host = Services();
+        var request = TinyRun.Request($"published-{Guid.NewGuid():n}");
+        await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
+        var prepared = await PlantAsync(host.GetRequiredService<ArtifactStore>(), request.RunId!);
+
+        var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
+            new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm), CancellationToken.None);
+
+        Assert.True(outcome.HateAfter < outcome.HateBefore);
+        Assert.Equal((serves, alarm), (outcome.Published, outcome.Alarm));
+        var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
+        Assert.Equal(serves, latest?.RunId == request.RunId);
+    }
+
+    /// <summary>What a run of one step leaves behind: dataset, checkpoint, and measurements in which hate fell.</summary>
+    private static async Task<PreparedRun> PlantAsync(ArtifactStore artifacts, string runId)
+    {
+        PreparedDialogue[] dialogues = [new("a", "#Person1#: Hello.", "They greet.", [1])];
+        await PlantAsync(BlobPaths.Dataset(runId), new() { [PreparedDataset.FileName] = new PreparedDataset(dialogues, dialogues).ToBytes() });
+        await PlantAsync(
+            BlobPaths.Checkpoint(runId, 1),
+            new()
+            {
+                [TrainingState.AdapterFile] = [1, 2, 3],
+                [StepMetrics.FileName] = Encoding.UTF8.GetBytes($"{{\"{MetricNames.Kl}\": 0.5}}"),
+            });
+        foreach (var (step, hate) in new[] { (0, 0.9f), (1, 0.1f) })
+        {
+            EvaluatedSample[] samples = [new(0, 0, "They greet.", hate, 1, 3, true, 0)];
+            await PlantAsync(
+                BlobPaths.Measurement(runId, step),
+                new() { [PolicyMeasuring.FileName] = JsonSerializer.SerializeToUtf8Bytes(samples, ContractsJson.Options) });
+        }
+
+        return new PreparedRun("models/base", ["models/reward"], "models/judge", BlobPaths.Dataset(runId));
+
+        Task PlantAsync(string path, Dictionary<string, byte[]> files)
+        {
+            return artifacts.MakeOnceAsync(path, _ => Task.FromResult(new NewArtifact<string>(files, path)), CancellationToken.None);
+        }
+    }
+
+    private ServiceProvider Services()
+    {
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(new Dictionary<string, string?> { ["AzureWebJobsStorage"] = azurite.ConnectionString }).Build();
+        return new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();
+    }
+}

@@ -1,0 +1,96 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>What the HTTP API tells of a finished run, and does with its adapter.</summary>
+[Collection(nameof(RunTests))]
+public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
+{
+    [Fact]
+    public async Task The_report_is_the_page_that_was_published()
+    {
+        using var answer = await GetAsync("/api/runs/whole/report");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal("text/html", answer.Content.Headers.ContentType?.MediaType);
+        Assert.Equal("utf-8", answer.Content.Headers.ContentType?.CharSet);
+        byte[] page = await answer.Content.ReadAsByteArrayAsync();
+        Assert.Equal(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Report)), page);
+        string html = Encoding.UTF8.GetString(page);
+        Assert.Contains("<h1>Run whole</h1>", html, StringComparison.Ordinal);
+        Assert.Contains("class=\"notice\"", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Metrics_are_an_array_of_what_was_published()
+    {
+        using var answer = await GetAsync("/api/runs/whole/metrics");
+        using var metrics = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        string lines = Encoding.UTF8.GetString(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Metrics)));
+        Assert.Equal(
+            lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement.ToString()),
+            metrics.RootElement.EnumerateArray().Select(step => step.ToString()));
+    }
+
+    [Fact]
+    public async Task Runs_and_adapters_are_listed()
+    {
+        var runs = await finished.App.Http.GetFromJsonAsync<RunListItem[]>("/api/runs", ContractsJson.Options);
+        var run = Assert.Single(runs!, run => run.RunId == "whole");
+        Assert.Equal("Completed", run.Status);
+        Assert.Equal(RunPhase.Finished, run.Progress!.Phase);
+        Assert.InRange(run.CreatedAt, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddMinutes(1));
+
+        var adapters = await finished.App.Http.GetFromJsonAsync<AdapterList>("/api/adapters", ContractsJson.Options);
+        var adapter = Assert.Single(adapters!.Adapters, adapter => adapter.RunId == "whole");
+        Assert.Equal(finished.View.Outcome!.HateAfter, adapter.HateAfter);
+        Assert.NotEmpty(await finished.App.ReadBlobAsync($"{adapter.Path}/adapter_config.json"));
+    }
+
+    [Fact]
+    public async Task The_adapter_writes_and_the_same_seed_writes_the_same()
+    {
+        var dialogues = new[] { "#Person1#: Hello, Tom.\n#Person2#: Hello, Anna.", "#Person1#: Bye.\n#Person2#: See you." };
+        string first = await GenerateAsync(new { runId = "whole", dialogues, seed = 7 });
+        var answer = JsonSerializer.Deserialize<GenerateAnswer>(first, ContractsJson.Options)!;
+        Assert.Equal(WrittenBy.Adapter, answer.WrittenBy);
+        Assert.Equal("whole", answer.RunId);
+        Assert.Equal("file:samples/models/llama", answer.Model);
+        Assert.Equal(7, answer.Seed);
+        Assert.Equal(2, answer.Texts.Count);
+        Assert.All(answer.Texts, text => Assert.InRange(text.Tokens, 1, 16)); // the run's own limit
+
+        Assert.Equal(first, await GenerateAsync(new { runId = "whole", dialogues, seed = 7 }));
+        Assert.NotEqual(first, await GenerateAsync(new { runId = "whole", dialogues, seed = 8 }));
+
+        // A dialogue is what the run's template makes of it.
+        string template = RunTests.FinishedRun.Request.Data.PromptTemplate;
+        var prompts = dialogues.Select(dialogue => template.Replace("{dialogue}", dialogue, StringComparison.Ordinal));
+        Assert.Equal(first, await GenerateAsync(new { runId = "whole", prompts, seed = 7 }));
+    }
+
+    [Fact]
+    public async Task At_temperature_zero_the_seed_does_not_matter()
+    {
+        string[] dialogues = ["#Person1#: Hello, Tom.\n#Person2#: Hello, Anna."];
+        string first = await GenerateAsync(new { runId = "whole", dialogues, temperature = 0, maxNewTokens = 5, seed = 1 });
+        string second = await GenerateAsync(new { runId = "whole", dialogues, temperature = 0, maxNewTokens = 5, seed = 2 });
+        Assert.Equal(first, second.Replace("\"seed\":2", "\"seed\":1", StringComparison.Ordinal));
+    }
+
+    private Task<HttpResponseMessage> GetAsync(string path)
+    {
+        return finished.App.Http.GetAsync(new Uri(path, UriKind.Relative));
+    }
+
+    private async Task<string> GenerateAsync(object request)
+    {
+        using var answer = await finished.App.Http.PostAsJsonAsync("/api/generate", request);
+        string body = await answer.Content.ReadAsStringAsync();
+        Assert.True(answer.IsSuccessStatusCode, body);
+        return body;
+    }
+}

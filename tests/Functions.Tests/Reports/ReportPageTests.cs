@@ -1,0 +1,127 @@
+using System.Text;
+using System.Xml;
+using System.Xml.Linq;
+using CsCheck;
+using RlhfFunctions.Reports;
+
+namespace RlhfFunctions.Functions.Tests.Reports;
+
+/// <summary>report.html as text: whole, safe, and readable for those who do not see it.</summary>
+public sealed class ReportPageTests
+{
+    [Fact]
+    public void What_a_model_wrote_never_becomes_markup()
+    {
+        string html = Encoding.UTF8.GetString(SampleReport.Page());
+        Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("<img", html, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains(Parse(SampleReport.Page()).Descendants("p"), text => text.Value == SampleReport.Hostile); // and yet it reads as it was written
+    }
+
+    [Fact]
+    public void Equal_runs_give_equal_bytes()
+    {
+        Assert.Equal(SampleReport.Page(), SampleReport.Page());
+    }
+
+    [Fact]
+    public void It_asks_for_nothing_but_itself()
+    {
+        var links = Parse(SampleReport.Page()).Descendants().Attributes().Where(attribute => attribute.Name.LocalName is "src" or "href");
+        Assert.All(links, link => Assert.StartsWith("#", link.Value, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_reference_inside_it_leads_somewhere()
+    {
+        var page = Parse(SampleReport.Page());
+        string[] ids = [.. page.Descendants().Attributes("id").Select(id => id.Value)];
+        Assert.Equal(ids.Length, ids.Distinct().Count());
+        Assert.All(page.Descendants("a"), link => Assert.Contains(link.Attribute("href")!.Value[1..], ids));
+        Assert.All(
+            page.Descendants().Attributes("aria-labelledby").SelectMany(names => names.Value.Split(' ')), name => Assert.Contains(name, ids));
+    }
+
+    [Fact]
+    public void Headings_and_tables_have_an_order_that_can_be_heard()
+    {
+        var page = Parse(SampleReport.Page());
+        int[] levels = [.. page.Descendants().Where(element => element.Name.LocalName is ['h', >= '1' and <= '6']).Select(element => element.Name.LocalName[1] - '0')];
+        Assert.Equal(1, levels[0]);
+        Assert.Single(levels, level => level == 1);
+        Assert.All(levels.Zip(levels.Skip(1)), pair => Assert.True(pair.Second <= pair.First + 1, "A heading level is left out."));
+        Assert.All(page.Descendants("table"), table => Assert.All(table.Descendants("th"), cell => Assert.NotNull(cell.Attribute("scope"))));
+    }
+
+    [Fact]
+    public void Every_chart_is_described_and_has_its_numbers_as_a_table()
+    {
+        var charts = Parse(SampleReport.Page()).Descendants("figure").ToList();
+        Assert.Equal(6, charts.Count);
+        Assert.All(charts, chart =>
+        {
+            Assert.Contains("over 40 PPO steps", chart.Descendants("desc").Single().Value, StringComparison.Ordinal);
+            Assert.Equal(40, chart.Descendants("tbody").Elements("tr").Count());
+            Assert.Equal(40, chart.Descendants("polyline").Single().Attribute("points")!.Value.Split(' ').Length);
+        });
+    }
+
+    [Fact]
+    public void Figures_settings_and_every_dialogue_are_there()
+    {
+        var page = Parse(SampleReport.Page());
+        string text = page.Root!.Value;
+        foreach (string figure in new[] { "0.562 (0.532 – 0.592)", "0.072 (0.042 – 0.102)", "1.41 (1.21 – 1.61)", "0.71", "63 %", "100 %", "ppo.learningRate", "file:samples/models/judge" })
+            Assert.Contains(figure, text, StringComparison.Ordinal);
+        foreach (var sample in SampleReport.Report.Samples)
+        {
+            foreach (string piece in new[] { sample.Dialogue, sample.Reference, sample.Before, sample.After })
+                Assert.Contains(piece, text, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("(empty)", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void That_there_was_nothing_to_unlearn_is_said_only_where_it_is_so()
+    {
+        Assert.DoesNotContain("class=\"notice\"", Encoding.UTF8.GetString(SampleReport.Page()), StringComparison.Ordinal);
+        var notice = Parse(SampleReport.Page(SampleReport.Report with { NothingToUnlearn = "Hardly anything." }))
+            .Descendants("p").Single(paragraph => paragraph.Attribute("class")?.Value == "notice");
+        Assert.Equal("Hardly anything.", notice.Value);
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(300, 300)]
+    [InlineData(301, 151)] // means of two
+    [InlineData(5000, 295)] // of seventeen
+    public void Long_runs_are_drawn_as_means_of_neighbouring_steps(int steps, int points)
+    {
+        var chart = Parse(SampleReport.Page(steps: steps)).Descendants("figure").First();
+        Assert.Equal(points, chart.Descendants("tbody").Elements("tr").Count());
+        Assert.DoesNotContain("NaN", chart.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ticks_are_few_and_enclose_the_values()
+    {
+        Gen.Select(Gen.Double[-1e6, 1e6], Gen.Double[-1e6, 1e6]).Sample((a, b) =>
+        {
+            var (low, high) = (Math.Min(a, b), Math.Max(a, b));
+            double[] ticks = LineChart.Ticks(low, high);
+            double step = ticks[1] - ticks[0];
+            Assert.InRange(ticks.Length, 2, 8);
+            Assert.InRange(low, ticks[0] - (1e-6 * step), ticks[0] + (1.000001 * step));
+            Assert.InRange(high, ticks[^1] - (1.000001 * step), ticks[^1] + (1e-6 * step));
+        });
+        Assert.Equal([0, 0.2, 0.4, 0.6], LineChart.Ticks(0.05, 0.58), (x, y) => Math.Abs(x - y) < 1e-12);
+        Assert.True(LineChart.Ticks(0, 0) is [< 0, .., > 0]);
+    }
+
+    private static XDocument Parse(byte[] page)
+    {
+        using var reader = XmlReader.Create(new MemoryStream(page), new XmlReaderSettings { DtdProcessing = DtdProcessing.Ignore });
+        return XDocument.Load(reader, LoadOptions.PreserveWhitespace);
+    }
+}
