@@ -9,7 +9,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Http;
 
 /// <summary>GET /api/runs/{id}/metrics: an array with an object for every step done, of a run under way too.</summary>
-public sealed class GetMetrics(RunRequests requests, StepMetrics metrics)
+public sealed class GetMetrics(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics)
 {
     [Function(FunctionNames.GetMetrics)]
     public async Task<IActionResult> Run(
@@ -19,8 +19,9 @@ public sealed class GetMetrics(RunRequests requests, StepMetrics metrics)
         CancellationToken cancellation)
     {
         if (await requests.FindAsync(id, cancellation) is null) return RunProblems.NoSuchRun(id);
-        var instance = await client.GetInstanceAsync(id, getInputsAndOutputs: true, cancellation);
-        int steps = instance?.ReadCustomStatusAs<RunProgress>()?.Step ?? 0;
+        var finished = await artifacts.FindAsync<RunOutcome>(BlobPaths.Run(id), cancellation);
+        var instance = finished is null ? await client.GetInstanceAsync(id, getInputsAndOutputs: true, cancellation) : null;
+        int steps = finished?.Result.Steps ?? instance?.ReadCustomStatusAs<RunProgress>()?.Step ?? 0;
         return Answers.Json(await metrics.ReadAsync(id, steps, cancellation));
     }
 }

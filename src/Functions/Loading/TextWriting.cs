@@ -41,7 +41,7 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
             if (checkpoint is not null) TrainingState.RestoreParameters(loaded.Policy, checkpoint);
             using var alone = checkpoint is null ? loaded.Policy.WithAdapterDisabled() : null;
             var model = loaded.Policy.Model;
-            var endOfText = BatchGenerator.EndOfText(model, settings);
+            var sampling = loaded.WithEndOfText(settings);
             int[][] ids = [.. prompts.Select(prompt => loaded.Text.Encode(prompt))];
             CheckLengths(ids, settings.MaxNewTokens, model.Config.ContextLength, request.Prompts is null ? "dialogues" : "prompts");
             return [.. ids.Select((prompt, i) => (Prompt: prompt, Key: Seeds.Derive((ulong)request.Seed, "generate", i)))
@@ -50,10 +50,10 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
                 {
                     int[][] queries = [.. batch.Select(text => text.Prompt)];
                     return isGreedy
-                        ? BatchGenerator.Greedy(model, queries, settings, cancellation)
-                        : BatchGenerator.Sample(model, queries, [.. batch.Select(text => text.Key)], settings, cancellation);
+                        ? BatchGenerator.Greedy(model, queries, sampling, cancellation)
+                        : BatchGenerator.Sample(model, queries, [.. batch.Select(text => text.Key)], sampling, cancellation);
                 })
-                .Select(response => new GeneratedText(loaded.Text.Decode(response), response.Length, endOfText.Contains(response[^1])))];
+                .Select(response => new GeneratedText(loaded.Text.Decode(response), response.Length, sampling.EndOfTextIds!.Contains(response[^1])))];
         }
     }
 

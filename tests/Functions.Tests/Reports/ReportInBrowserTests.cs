@@ -34,8 +34,10 @@ public sealed class ReportInBrowserTests : IDisposable
         Assert.InRange(await browser.EvaluateAsync<double>($"{Here}.getBoundingClientRect().left"), 0, 400); // the skip link shows itself
 
         int opened = 0;
-        for (await TabAsync(browser); await browser.EvaluateAsync<bool>($"{Here} !== document.body") && opened < 100; await TabAsync(browser))
+        while (opened < 100)
         {
+            await TabAsync(browser);
+            if (await browser.EvaluateAsync<bool>($"{Here} === document.body")) break;
             if (!await browser.EvaluateAsync<bool>($"{Here}.tagName === 'SUMMARY'")) continue;
             Assert.NotEqual("none", await browser.EvaluateAsync<string>($"getComputedStyle({Here}).outlineStyle"));
             await browser.PressAsync("Enter", 13, "\r");
