@@ -37,7 +37,7 @@ public sealed class ReportInBrowserTests : IDisposable
         while (opened < 100)
         {
             await TabAsync(browser);
-            if (await browser.EvaluateAsync<bool>($"{Here} === document.body")) break;
+            if (await browser.EvaluateAsync<bool>($"{Here} === document.body")) break; // past the last one
             if (!await browser.EvaluateAsync<bool>($"{Here}.tagName === 'SUMMARY'")) continue;
             Assert.NotEqual("none", await browser.EvaluateAsync<string>($"getComputedStyle({Here}).outlineStyle"));
             await browser.PressAsync("Enter", 13, "\r");
