@@ -84,14 +84,14 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
 
         public EvaluationReport Report { get; private set; } = null!;
 
-        public async Task InitializeAsync()
+        public async ValueTask InitializeAsync()
         {
             Report = await ReportAsync(Request);
         }
 
-        public Task DisposeAsync()
+        public ValueTask DisposeAsync()
         {
-            return Task.CompletedTask;
+            return ValueTask.CompletedTask;
         }
 
         public static async Task<EvaluationReport> ReportAsync(RunRequest request)
