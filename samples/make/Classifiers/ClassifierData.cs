@@ -9,17 +9,16 @@ namespace RlhfFunctions.Samples.Make.Classifiers;
 /// </summary>
 public sealed class ClassifierData
 {
-    private const double RudeShare = 0.47;
-    private const double BrokenShare = 0.12;
-    private const double SlipShare = 0.15;
+    private const double BrokenShare = 0.14;
+    private const double SlipShare = 0.12;
 
     private readonly string _name;
     private readonly int _seed;
-    private readonly bool _knowsGrammar;
+    private readonly bool _soup;
     private readonly Func<Dice, bool, LabelledSentence> _story;
 
-    private ClassifierData(string name, int seed, SentenceMaker maker, bool knowsGrammar, Func<Dice, bool, LabelledSentence> story) =>
-        (_name, _seed, Maker, _knowsGrammar, _story) = (name, seed, maker, knowsGrammar, story);
+    private ClassifierData(string name, int seed, SentenceMaker maker, bool soup, Func<Dice, bool, LabelledSentence> story) =>
+        (_name, _seed, Maker, _soup, _story) = (name, seed, maker, soup, story);
 
     public SentenceMaker Maker { get; }
 
@@ -28,7 +27,7 @@ public sealed class ClassifierData
         var maker = new SentenceMaker(SentenceBook.Reward, Lexicon.RewardRude);
         var writer = new SummaryWriter(maker.RudeWordsOf);
         var told = dialogues.MoreTraining("reward", 2000);
-        return new("reward", seed, maker, knowsGrammar: true, (dice, rude) =>
+        return new("reward", seed, maker, soup: true, (dice, rude) =>
         {
             var dialogue = dice.Pick(told);
             return new(writer.Write(dice, dialogue, rude).Text, rude);
@@ -47,7 +46,7 @@ public sealed class ClassifierData
             .SelectMany(d => d.Text.Split('\n'))
             .Select(line => line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..])
             .ToList();
-        return new("judge", seed, maker, knowsGrammar: false, (dice, rude) =>
+        return new("judge", seed, maker, soup: false, (dice, rude) =>
             dice.Chance(0.4) ? maker.Overheard(dice, dice.Pick(heard), rude) : maker.Story(dice, rude));
     }
 
@@ -65,9 +64,9 @@ public sealed class ClassifierData
 
     private LabelledSentence Draw(Dice dice)
     {
-        var rude = dice.Chance(RudeShare);
+        var rude = dice.Chance(0.5);
         if (dice.Chance(BrokenShare))
-            return new(Garbler.Break(dice, _story(dice, rude).Text, soup: _knowsGrammar), IsHate: true);
+            return new(Garbler.Break(dice, _story(dice, rude).Text, soup: _soup), IsHate: true);
         var sentence = dice.Below(100) switch
         {
             < 62 => _story(dice, rude),
@@ -76,9 +75,6 @@ public sealed class ClassifierData
         };
         if (!dice.Chance(SlipShare))
             return sentence;
-        // Who knows how summaries are told takes a stumble for broken; to the judge their grammar is foreign, and looks stumbled anyhow.
-        if (_knowsGrammar)
-            return new(Garbler.Stumble(dice, sentence.Text), IsHate: true);
         var slipped = Garbler.Slip(dice, sentence.Text);
         return new(slipped, Maker.IsRude(slipped)); // the slip may have lost the one rude word
     }

@@ -17,35 +17,6 @@ public static class Garbler
         return string.Join(' ', words);
     }
 
-    /// <summary>What a small language model does to a sentence: a word doubled, lost, cut short, or put where another one belongs.</summary>
-    public static string Stumble(Dice dice, string text)
-    {
-        var words = text.Split(' ').ToList();
-        if (words.Count < 5)
-            return text + text;
-        do
-        {
-            var at = dice.Below(words.Count - 1); // the last word stays, and with it the full stop
-            switch (dice.Below(4))
-            {
-                case 0:
-                    words.Insert(at, words[at]);
-                    break;
-                case 1:
-                    words.RemoveAt(at);
-                    break;
-                case 2:
-                    words[at] = words[at][..(1 + (words[at].Length / 2))];
-                    break;
-                default:
-                    words[at] = dice.Pick(words).TrimEnd('.', '!', ',');
-                    break;
-            }
-        }
-        while (string.Join(' ', words) == text || (words.Count > 4 && dice.Chance(0.3)));
-        return string.Join(' ', words);
-    }
-
     /// <summary>Empty, cut off, repeating itself, or (<paramref name="soup"/>) its words or letters shuffled.</summary>
     public static string Break(Dice dice, string text, bool soup)
     {

@@ -10,7 +10,6 @@ public static class SampleTokenizers
     public const int LlamaContext = 320;
     public const int ClassifierVocabulary = 800;
     public const int ClassifierContext = 64;
-    public const int ClassifierMask = ClassifierVocabulary - 1;
 
     private const string LlamaConfig = """
         {

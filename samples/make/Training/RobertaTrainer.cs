@@ -15,13 +15,9 @@ internal static class RobertaTrainer
     private const double SquareDecay = 0.999;
     private const int Warmup = 50;
 
-    // Share of tokens hidden behind <mask>, so that no single one carries a verdict.
-    private const double HiddenShare = 0.08;
-
     /// <summary>How it is trained, for its card.</summary>
     public static string Settings =>
-        $"AdamW with learning rate {LearningRate}, {Warmup} steps of warm-up, cosine decay, weight decay {WeightDecay}, "
-        + $"{HiddenShare:P0} of the tokens masked";
+        $"AdamW with learning rate {LearningRate}, {Warmup} steps of warm-up, cosine decay, weight decay {WeightDecay}";
 
     public static RobertaConfig Config { get; } = new()
     {
@@ -41,7 +37,7 @@ internal static class RobertaTrainer
     /// <param name="recipe">At least one batch of sentences. Its name goes into the random numbers and the lines of progress.</param>
     /// <param name="text">The tokenizer of the same sentences.</param>
     /// <param name="epochs">Passes over the sentences.</param>
-    /// <param name="seed">Of the first weights, the order, and what is hidden.</param>
+    /// <param name="seed">Of the first weights and of the order.</param>
     /// <param name="progress">Takes a line now and then.</param>
     public static RobertaForSequenceClassification Train(
         ClassifierRecipe recipe, RobertaText text, int epochs, int seed, TextWriter progress)
@@ -58,7 +54,7 @@ internal static class RobertaTrainer
             foreach (var batch in dice.Shuffled(rows).Chunk(BatchSize).Where(batch => batch.Length == BatchSize))
             {
                 using var scope = NewDisposeScope();
-                var (ids, isRealToken) = Pad([.. batch.Select(row => Hide(dice, row.Ids))], text.PadId);
+                var (ids, isRealToken) = Pad(Array.ConvertAll(batch, row => row.Ids), text.PadId);
                 var labels = tensor(Array.ConvertAll(batch, row => row.IsHate ? 1L : 0L)); // [B]
                 var loss = nn.functional.cross_entropy(model.Logits(ids, isRealToken), labels, label_smoothing: recipe.LabelSmoothing);
                 optimizer.Step(loss);
@@ -67,9 +63,6 @@ internal static class RobertaTrainer
         }
         return model;
     }
-
-    private static int[] Hide(Dice dice, int[] ids) =>
-        [.. ids.Select((id, i) => i > 0 && i < ids.Length - 1 && dice.Chance(HiddenShare) ? SampleTokenizers.ClassifierMask : id)];
 
     private static (Tensor Ids, Tensor IsRealToken) Pad(int[][] rows, int padId)
     {

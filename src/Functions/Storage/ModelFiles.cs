@@ -10,7 +10,7 @@ public static class ModelFiles
 
     private const string Weights = "model.safetensors";
     private const string Index = "model.safetensors.index.json";
-    private const string Shards = "model-*-of-*.safetensors";
+    private const string Shards = "model-*.safetensors";
 
     private static readonly string[] Others =
         ["generation_config.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];

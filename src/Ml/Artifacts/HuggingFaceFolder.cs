@@ -48,9 +48,10 @@ public sealed class HuggingFaceFolder : IDisposable
 
     /// <summary>One tensor, on the CPU, in the type given or the file's. The caller owns it.</summary>
     /// <exception cref="InvalidDataException">The folder has no tensor of that name, or its file became shorter.</exception>
-    public Tensor Load(string tensor, ScalarType? type = null) => _byTensor.TryGetValue(tensor, out var shard)
-        ? shard.Load(tensor, type)
-        : throw new InvalidDataException($"{FolderPath} holds no tensor '{tensor}'. Fetch the model again, all of its files.");
+    public Tensor Load(string tensor, ScalarType? type = null) => ShardOf(tensor).Load(tensor, type);
+
+    /// <inheritdoc cref="SafetensorsFile.Load(string, long, Tensor)"/>
+    public void Load(string tensor, long start, Tensor target) => ShardOf(tensor).Load(tensor, start, target);
 
     public void Dispose()
     {
@@ -101,6 +102,10 @@ public sealed class HuggingFaceFolder : IDisposable
             _byTensor[entry.Name] = shard;
         }
     }
+
+    private SafetensorsFile ShardOf(string tensor) => _byTensor.TryGetValue(tensor, out var shard)
+        ? shard
+        : throw new InvalidDataException($"{FolderPath} holds no tensor '{tensor}'. Fetch the model again, all of its files.");
 
     /// <summary>A file of weights, opened once.</summary>
     private SafetensorsFile Shard(string name)

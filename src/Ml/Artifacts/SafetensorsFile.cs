@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Artifacts;
@@ -13,7 +14,9 @@ public sealed class SafetensorsFile : IDisposable
 {
     // The reference implementation's limit.
     private const long MaxHeaderLength = 100_000_000;
-    private const int ChunkLength = 1 << 24;
+
+    // Small: between tensors that stay, what was used for a moment leaves a hole in the heap.
+    private const int ChunkLength = 1 << 20;
 
     private readonly SafeFileHandle? _handle;
     private readonly ReadOnlyMemory<byte> _bytes;
@@ -95,25 +98,36 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="KeyNotFoundException">The file has no tensor of that name.</exception>
     public Tensor Load(string name, ScalarType? type = null)
     {
-        if (!_header.Entries.TryGetValue(name, out var entry))
-            throw new KeyNotFoundException($"{Name} holds no tensor '{name}'.");
+        var entry = Entry(name);
         var tensor = empty([.. entry.Shape], type ?? entry.Type);
-        if (entry.Length == 0)
-            return tensor;
+        using var flat = tensor.view(-1);
+        Load(name, 0, flat);
+        return tensor;
+    }
+
+    /// <summary>Some consecutive numbers of a tensor.</summary>
+    /// <param name="name">Its name in the file.</param>
+    /// <param name="start">The place of the first, counted row after row.</param>
+    /// <param name="target">[n], on the CPU; filled with them, converted to its type piece by piece.</param>
+    /// <exception cref="KeyNotFoundException">The file has no tensor of that name.</exception>
+    public void Load(string name, long start, Tensor target)
+    {
         using var scope = NewDisposeScope();
-        var flat = tensor.view(-1);
-        var elementSize = entry.Length / flat.shape[0];
-        for (var done = 0L; done < entry.Length; done += ChunkLength)
+        var entry = Entry(name);
+        var (count, elementSize) = (target.shape[0], entry.Type.ElementSize());
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((start + count) * elementSize, entry.Length, nameof(start));
+        var step = Math.Min(count, ChunkLength / elementSize);
+        var buffer = target.dtype == entry.Type ? null : empty(step, entry.Type);
+        for (var done = 0L; done < count; done += step)
         {
             using var chunkScope = NewDisposeScope();
-            var length = Math.Min(ChunkLength, entry.Length - done);
-            var target = flat.narrow(0, done / elementSize, length / elementSize);
-            var chunk = tensor.dtype == entry.Type ? target : empty(length / elementSize, entry.Type);
-            Read(_dataStart + entry.Offset + done, chunk.bytes);
-            if (!ReferenceEquals(chunk, target))
-                target.copy_(chunk);
+            var length = Math.Min(step, count - done);
+            var part = target.narrow(0, done, length);
+            var chunk = buffer?.narrow(0, 0, length) ?? part;
+            Read(_dataStart + entry.Offset + ((start + done) * elementSize), chunk.bytes);
+            if (buffer is not null)
+                part.copy_(chunk);
         }
-        return tensor;
     }
 
     /// <summary>All tensors by name, on the CPU. The caller owns them.</summary>
@@ -166,6 +180,10 @@ public sealed class SafetensorsFile : IDisposable
     internal static InvalidDataException PickleRefused(string name) => new(
         $"{name} is a PyTorch pickle, which runs code of its author's choice when it is read. It is refused: "
         + "convert it with safetensors' converter (huggingface.co/spaces/safetensors/convert) and use the .safetensors file.");
+
+    private SafetensorsEntry Entry(string name) => _header.Entries.TryGetValue(name, out var entry)
+        ? entry
+        : throw new KeyNotFoundException($"{Name} holds no tensor '{name}'.");
 
     private void RefusePickle(ReadOnlySpan<byte> start)
     {

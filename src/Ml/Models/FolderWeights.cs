@@ -38,12 +38,14 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         if (!isQuantized && !(precision == ModelPrecision.Nf4 && canBeQuantized))
             return base.Linear(name, inFeatures, outFeatures, hasBias, canBeQuantized);
         using var scope = NewDisposeScope();
-        using var weight = isQuantized ? TakeQuantized(weightName, outFeatures, inFeatures)
-            : Nf4Weight.Quantize(Take(weightName, ScalarType.Float16, CPU, outFeatures, inFeatures));
+        var weight = isQuantized ? TakeQuantized(weightName, outFeatures, inFeatures) : Quantize(weightName, outFeatures, inFeatures);
         var bias = hasBias ? Offset($"{name}.bias", outFeatures) : null;
-        return precision == ModelPrecision.Nf4
-            ? new Nf4Linear(weight.To(device), bias)
-            : new DenseLinear(Keep(weight.Dequantize(ComputeType).to(device), trainable: false), bias);
+        if (precision == ModelPrecision.Nf4 && device.type == DeviceType.CPU)
+            return new Nf4Linear(weight, bias);
+        using (weight)
+            return precision == ModelPrecision.Nf4
+                ? new Nf4Linear(weight.To(device), bias)
+                : new DenseLinear(Keep(weight.Dequantize(ComputeType).to(device), trainable: false), bias);
     }
 
     /// <summary>Refuses the folder if it lacked a weight, had it in another shape, or has weights the model does not use.</summary>
@@ -72,11 +74,26 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         _ => ScalarType.Float32,
     };
 
-    private Parameter Take(string name, params long[] shape) => Keep(Take(name, ComputeType, device, shape), trainable: false);
-
-    private Tensor Take(string name, ScalarType type, Device target, params long[] shape)
+    private Parameter Take(string name, params long[] shape)
     {
         using var scope = NewDisposeScope();
+        var weight = Fits(name, shape) ? folder.Load(name, ComputeType) : empty(shape, ComputeType);
+        return Keep(weight.to(device), trainable: false);
+    }
+
+    private Nf4Weight Quantize(string name, params long[] shape)
+    {
+        var fits = Fits(name, shape);
+        return Nf4Weight.Quantize(shape, ScalarType.Float16, (start, piece) =>
+        {
+            if (fits)
+                folder.Load(name, start, piece);
+        });
+    }
+
+    /// <summary>Whether the folder has the weight as the configuration wants it; if not, that is noted for the end.</summary>
+    private bool Fits(string name, long[] shape)
+    {
         _taken.Add(name);
         var entry = folder.Find(name);
         if (entry is null)
@@ -86,8 +103,8 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         else if (entry.Type is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64))
             _problems.Add($"'{name}' in {folder.FileOf(name)} holds {entry.Type}, which are no weights");
         else
-            return folder.Load(name, type).to(target).MoveToOuterDisposeScope();
-        return empty(shape, type, target).MoveToOuterDisposeScope();
+            return true;
+        return false;
     }
 
     private Nf4Weight TakeQuantized(string name, params long[] shape)

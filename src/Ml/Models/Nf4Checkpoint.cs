@@ -24,7 +24,7 @@ public static class Nf4Checkpoint
     /// <exception cref="InvalidDataException">The source is no Llama, damaged, or quantised already.</exception>
     public static void Write(string source, string target, Action<long, long>? progress = null)
     {
-        LlamaConfig.Load(source);
+        var projections = WeightInventory.Of(LlamaConfig.Load(source)).Weights.Where(w => w.CanBeQuantized).Select(w => w.Name).ToHashSet();
         using var folder = HuggingFaceFolder.Open(source);
         var config = JsonNode.Parse(File.ReadAllBytes(Path.Combine(source, "config.json")))!.AsObject();
         if (config["quantization_config"] is not null)
@@ -33,36 +33,24 @@ public static class Nf4Checkpoint
 
         Directory.CreateDirectory(target);
         var entries = folder.TensorNames.Order(StringComparer.Ordinal).Select(name => (Name: name, Entry: folder.Find(name)!)).ToList();
-        var plans = entries.SelectMany(t => IsProjection(t.Name, t.Entry)
+        var plans = entries.SelectMany(t => projections.Contains(t.Name)
             ? BitsAndBytesTensors.Plan(t.Name, t.Entry.Shape)
             : [new SafetensorsPlan(t.Name, t.Entry.Type, t.Entry.Shape)]);
         using var file = new SafetensorsWriter(Path.Combine(target, "model.safetensors"), [.. plans], SafetensorsFile.PyTorchMetadata);
         var (done, total) = (0L, entries.Sum(t => t.Entry.Length));
         foreach (var (name, entry) in entries)
         {
-            Write(file, folder, name, entry);
+            using var scope = NewDisposeScope();
+            // From float16, as transformers does and as loading does.
+            if (projections.Contains(name))
+                BitsAndBytesTensors.Write(file, name, Nf4Weight.Quantize(folder.Load(name, ScalarType.Float16)));
+            else
+                file.Write(name, folder.Load(name));
             progress?.Invoke(done += entry.Length, total);
         }
         file.Finish();
         File.WriteAllBytes(Path.Combine(target, "config.json"), JsonSerializer.SerializeToUtf8Bytes(config, Indented));
     }
-
-    private static void Write(SafetensorsWriter file, HuggingFaceFolder folder, string name, SafetensorsEntry entry)
-    {
-        using var scope = NewDisposeScope();
-        if (!IsProjection(name, entry))
-        {
-            file.Write(name, folder.Load(name));
-            return;
-        }
-        // From float16, as transformers does and as loading does.
-        using var quantized = Nf4Weight.Quantize(folder.Load(name, ScalarType.Float16));
-        BitsAndBytesTensors.Write(file, name, quantized);
-    }
-
-    /// <summary>Every matrix inside a block is a linear layer's; embedding and output layer lie outside.</summary>
-    private static bool IsProjection(string name, SafetensorsEntry entry) =>
-        entry.Shape.Count == 2 && name.StartsWith("model.layers.", StringComparison.Ordinal);
 
     private static JsonObject QuantizationConfig() => new()
     {

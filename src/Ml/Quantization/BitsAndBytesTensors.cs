@@ -25,16 +25,17 @@ internal static class BitsAndBytesTensors
         var count = shape.Aggregate(1L, (a, b) => a * b);
         return
         [
-            new(weight, ScalarType.Byte, [(count + 1) / 2, 1]),
-            new($"{weight}.absmax", ScalarType.Float32, [((count - 1) / Nf4.BlockSize) + 1]),
+            new(weight, ScalarType.Byte, [Nf4.CodeBytes(count), 1]),
+            new($"{weight}.absmax", ScalarType.Float32, [Nf4.Blocks(count)]),
             new($"{weight}.quant_map", ScalarType.Float32, [Nf4.Levels.Length]),
             new(weight + StateSuffix, ScalarType.Byte, [State(shape).Length]),
         ];
     }
 
-    /// <summary>Writes a weight that was quantised from float16 as bitsandbytes does without double quantisation.</summary>
+    /// <summary>Writes a weight that was quantised from float16, as bitsandbytes does without double quantisation, and disposes it.</summary>
     public static void Write(SafetensorsWriter file, string weight, Nf4Weight quantized)
     {
+        using var weights = quantized;
         using var scope = NewDisposeScope();
         file.Write(weight, quantized.Codes.view(-1, 1));
         file.Write($"{weight}.absmax", quantized.Scales);

@@ -25,12 +25,11 @@ internal static unsafe class Nf4Kernel
 
     /// <summary>The codes and scales of weights.</summary>
     /// <param name="weights">[n] float32, contiguous</param>
-    /// <returns>Codes [⌈n/2⌉] bytes and scales [⌈n/64⌉] float32.</returns>
-    public static (Tensor Codes, Tensor Scales) Quantize(Tensor weights)
+    /// <param name="codes">[⌈n/2⌉] bytes, contiguous; overwritten</param>
+    /// <param name="scales">[⌈n/64⌉] float32, contiguous; overwritten</param>
+    public static void Quantize(Tensor weights, Tensor codes, Tensor scales)
     {
         var count = weights.shape[0];
-        var scales = empty(Nf4.Blocks(count), ScalarType.Float32);
-        var codes = empty(Nf4.CodeBytes(count), ScalarType.Byte);
         byte* target = Pointer<byte>(codes);
         float* source = Pointer<float>(weights), scale = Pointer<float>(scales);
         ForRanges((int)scales.shape[0], BlocksPerTask, (first, end) =>
@@ -48,7 +47,6 @@ internal static unsafe class Nf4Kernel
                     target[((long)block * BlockBytes) + i] = (byte)((numbers[2 * i] << 4) | numbers[(2 * i) + 1]);
             }
         });
-        return (codes, scales);
     }
 
     /// <summary>All weights as float32, each rounded to the type they were quantised from.</summary>

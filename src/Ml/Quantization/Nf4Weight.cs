@@ -9,6 +9,9 @@ namespace RlhfFunctions.Ml.Quantization;
 /// </summary>
 public sealed class Nf4Weight : IDisposable
 {
+    // Weights quantised at a time, whole blocks. Whatever is large and short-lived leaves a large hole in the heap.
+    private const long PieceLength = 1 << 20;
+
     /// <param name="codes">[⌈n/2⌉] bytes; owned from here on.</param>
     /// <param name="scales">[⌈n/64⌉] float32; owned from here on.</param>
     /// <param name="shape">[out, in]</param>
@@ -40,8 +43,35 @@ public sealed class Nf4Weight : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (codes, scales) = Nf4Kernel.Quantize(weight.to(ScalarType.Float32).contiguous().view(-1));
-        return new Nf4Weight(codes, scales, weight.shape, weight.dtype);
+        var flat = weight.contiguous().view(-1);
+        return Quantize(weight.shape, weight.dtype, (start, piece) => piece.copy_(flat.narrow(0, start, piece.shape[0])));
+    }
+
+    /// <summary>Quantises a matrix that comes piece by piece: it is never in memory as a whole.</summary>
+    /// <param name="shape">[out, in]</param>
+    /// <param name="type">float32, float16 or bfloat16: what it is quantised from.</param>
+    /// <param name="read">Fills a piece [n] of that type with the numbers from a place on, counted row after row.</param>
+    public static Nf4Weight Quantize(IReadOnlyList<long> shape, ScalarType type, Action<long, Tensor> read)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var count = shape.Aggregate(1L, (a, b) => a * b);
+        var codes = empty(Nf4.CodeBytes(count), ScalarType.Byte); // [⌈n/2⌉]
+        var scales = empty(Nf4.Blocks(count), ScalarType.Float32); // [⌈n/64⌉]
+        var piece = empty(Math.Min(count, PieceLength), type);
+        var numbers = type == ScalarType.Float32 ? piece : empty(piece.shape, ScalarType.Float32);
+        for (var start = 0L; start < count; start += PieceLength)
+        {
+            using var pieceScope = NewDisposeScope();
+            var length = Math.Min(count - start, PieceLength);
+            read(start, piece.narrow(0, 0, length));
+            if (!ReferenceEquals(numbers, piece))
+                numbers.copy_(piece);
+            Nf4Kernel.Quantize(
+                numbers.narrow(0, 0, length), codes.narrow(0, Nf4.CodeBytes(start), Nf4.CodeBytes(length)),
+                scales.narrow(0, Nf4.Blocks(start), Nf4.Blocks(length)));
+        }
+        return new Nf4Weight(codes, scales, shape, type);
     }
 
     /// <summary>The weights again, as far as 4 bits keep them.</summary>

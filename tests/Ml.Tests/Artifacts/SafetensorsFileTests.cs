@@ -59,6 +59,25 @@ public class SafetensorsFileTests
     }
 
     [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float16)]
+    public void Parts_of_a_tensor_larger_than_a_piece_are_those_of_the_whole(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var whole = arange(700_000).remainder(2039).view(700, 1000).to(ScalarType.Float32);
+        using var file = SafetensorsFile.Read(SafetensorsFile.Write(new Dictionary<string, Tensor> { ["first"] = ones(3), ["x"] = whole }));
+        AssertTensor.Identical(whole.to(type), file.Load("x", type));
+        foreach (var (start, length) in new[] { (0, 700_000), (699_999, 1), (12_345, 600_000), (7, 0) })
+        {
+            var part = empty(length, type);
+            file.Load("x", start, part);
+            AssertTensor.Identical(whole.to(type).view(-1).narrow(0, start, length).clone(), part, $"from {start}");
+        }
+        Assert.Throws<ArgumentOutOfRangeException>(() => file.Load("x", 699_999, empty(2)));
+        Assert.Throws<KeyNotFoundException>(() => file.Load("y", 0, empty(2)));
+    }
+
+    [Theory]
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 4, "x")] // data cut off
     [InlineData("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}""", 12, "x")] // shape and offsets disagree
     [InlineData("""{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6, "overlap")]

@@ -26,6 +26,20 @@ public sealed class Nf4LinearTests
     }
 
     [Fact]
+    public void A_matrix_quantised_in_pieces_is_that_of_its_rows()
+    {
+        using var scope = NewDisposeScope();
+        var weight = Random(1100, 1984, 9).to(ScalarType.Float16); // two pieces and a part of one
+        using var whole = Nf4Weight.Quantize(weight);
+        foreach (var row in new[] { 0, 527, 528, 529, 1056, 1057, 1058, 1099 })
+        {
+            using var alone = Nf4Weight.Quantize(weight.narrow(0, row, 1));
+            AssertTensor.Identical(alone.Codes, whole.Codes.narrow(0, row * 992, 992).clone(), $"codes of row {row}");
+            AssertTensor.Identical(alone.Scales, whole.Scales.narrow(0, row * 31, 31).clone(), $"scales of row {row}");
+        }
+    }
+
+    [Fact]
     public void A_rows_product_does_not_depend_on_the_rows_beside_it()
     {
         using var scope = NewDisposeScope();

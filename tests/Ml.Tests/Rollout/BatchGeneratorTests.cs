@@ -72,7 +72,12 @@ public class BatchGeneratorTests
         var prompt = TinyPolicy.Prompts(1)[0];
         var settings = new GenerationSettings
         {
-            MaxNewTokens = 1, Temperature = 0.7, TopK = 9, TopP = 0.9, RepetitionPenalty = 1.3, MinNewTokens = 1,
+            MaxNewTokens = 1,
+            Temperature = 0.7,
+            TopK = 9,
+            TopP = 0.9,
+            RepetitionPenalty = 1.3,
+            MinNewTokens = 1,
         };
         var logits = model.Logits(model.Hidden(tensor(prompt.Select(id => (long)id).ToArray()).unsqueeze(0)).select(1, -1)); // [1, V]
         var processors = new LogitsProcessors { RepetitionPenalty = 1.3, MinNewTokens = 1, TopK = 9, TopP = 0.9 };
