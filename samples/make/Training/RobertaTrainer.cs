@@ -10,7 +10,7 @@ namespace RlhfFunctions.Samples.Make.Training;
 internal static class RobertaTrainer
 {
     public const int BatchSize = 32;
-    private const double LearningRate = 1e-3;
+    private const double LearningRate = 7e-4;
     private const double WeightDecay = 0.01;
     private const double SquareDecay = 0.999;
     private const int Warmup = 50;
