@@ -17,8 +17,6 @@ public sealed record SampleSizes
     public int ClassifierSentences { get; init; } = 64_000;
 
     public int PretrainingSteps { get; init; } = 4000;
-
-    public int ClassifierEpochs { get; init; } = 1;
 }
 
 /// <param name="Name">"reward" or "judge".</param>
