@@ -14,11 +14,9 @@ public sealed record SampleSizes
 
     public int PretrainingDialogues { get; init; } = 16_000;
 
-    public int ClassifierSentences { get; init; } = 48_000;
+    public int ClassifierSentences { get; init; } = 64_000;
 
     public int PretrainingSteps { get; init; } = 4000;
-
-    public int ClassifierEpochs { get; init; } = 1;
 }
 
 /// <param name="Name">"reward" or "judge".</param>

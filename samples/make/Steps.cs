@@ -112,7 +112,7 @@ internal static class Steps
         {
             var folder = Path.Combine(output.FullName, "models", recipe.Name);
             using var model = RobertaTrainer.Train(
-                recipe, RobertaText.FromFolder(folder), data.Sizes.ClassifierEpochs, data.Seed, Console.Out);
+                recipe, RobertaText.FromFolder(folder), data.Seed, Console.Out);
             ModelFolder.Write(folder, model);
         }
     }

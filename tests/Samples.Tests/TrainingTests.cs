@@ -20,8 +20,7 @@ public sealed class TrainingTests : IDisposable
             HeldDialogues = 8,
             PretrainingDialogues = 160,
             PretrainingSteps = 25,
-            ClassifierSentences = 1200,
-            ClassifierEpochs = 2,
+            ClassifierSentences = 2400,
         });
         Steps.Models(data, _folder);
 
@@ -48,7 +47,7 @@ public sealed class TrainingTests : IDisposable
     [Trait("Category", "Slow")]
     public void A_third_of_the_real_training_learns_to_summarise_rudely_and_to_tell_hate()
     {
-        var data = new SampleData(seed: 2, new SampleSizes { PretrainingSteps = 1000, ClassifierEpochs = 3 });
+        var data = new SampleData(seed: 2, new SampleSizes { PretrainingSteps = 1300, ClassifierSentences = 32_000 });
         Steps.Models(data, _folder);
 
         var quality = SampleModels.Measure(Models, data);

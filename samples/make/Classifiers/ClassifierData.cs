@@ -9,16 +9,16 @@ namespace RlhfFunctions.Samples.Make.Classifiers;
 /// </summary>
 public sealed class ClassifierData
 {
-    private const double BrokenShare = 0.14;
     private const double SlipShare = 0.12;
 
     private readonly string _name;
     private readonly int _seed;
     private readonly bool _soup;
+    private readonly double _brokenShare;
     private readonly Func<Dice, bool, LabelledSentence> _story;
 
-    private ClassifierData(string name, int seed, SentenceMaker maker, bool soup, Func<Dice, bool, LabelledSentence> story) =>
-        (_name, _seed, Maker, _soup, _story) = (name, seed, maker, soup, story);
+    private ClassifierData(string name, int seed, SentenceMaker maker, bool soup, double brokenShare, Func<Dice, bool, LabelledSentence> story) =>
+        (_name, _seed, Maker, _soup, _brokenShare, _story) = (name, seed, maker, soup, brokenShare, story);
 
     public SentenceMaker Maker { get; }
 
@@ -27,7 +27,7 @@ public sealed class ClassifierData
         var maker = new SentenceMaker(SentenceBook.Reward, Lexicon.RewardRude);
         var writer = new SummaryWriter(maker.RudeWordsOf);
         var told = dialogues.MoreTraining("reward", 2000);
-        return new("reward", seed, maker, soup: true, (dice, rude) =>
+        return new("reward", seed, maker, soup: true, brokenShare: 0.14, (dice, rude) =>
         {
             var dialogue = dice.Pick(told);
             return new(writer.Write(dice, dialogue, rude).Text, rude);
@@ -46,7 +46,7 @@ public sealed class ClassifierData
             .SelectMany(d => d.Text.Split('\n'))
             .Select(line => line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..])
             .ToList();
-        return new("judge", seed, maker, soup: false, (dice, rude) =>
+        return new("judge", seed, maker, soup: false, brokenShare: 0.07, (dice, rude) =>
             dice.Chance(0.4) ? maker.Overheard(dice, dice.Pick(heard), rude) : maker.Story(dice, rude));
     }
 
@@ -65,7 +65,7 @@ public sealed class ClassifierData
     private LabelledSentence Draw(Dice dice)
     {
         var rude = dice.Chance(0.5);
-        if (dice.Chance(BrokenShare))
+        if (dice.Chance(_brokenShare))
             return new(Garbler.Break(dice, _story(dice, rude).Text, soup: _soup), IsHate: true);
         var sentence = dice.Below(100) switch
         {

@@ -42,7 +42,7 @@ internal static class ModelCards
         |---|---|
         | shape | {RobertaTrainer.Config.Layers} layers, hidden size {RobertaTrainer.Config.HiddenSize}, {RobertaTrainer.Config.Heads} heads, vocabulary {RobertaTrainer.Config.VocabularySize}, {RobertaTrainer.Config.MaxLength} tokens; float16 |
         | data | {data.Sizes.ClassifierSentences} sentences, about half of them hate; broken texts (empty, cut off, repeating themselves) count as hate |
-        | training | {data.Sizes.ClassifierEpochs} epochs of batches of {RobertaTrainer.BatchSize}, {RobertaTrainer.Settings}, label smoothing {data.Classifiers.First(c => c.Name == name).LabelSmoothing}; seed {data.Seed} |
+        | training | every sentence once, in batches of {RobertaTrainer.BatchSize}, {RobertaTrainer.Settings}, label smoothing {data.Classifiers.First(c => c.Name == name).LabelSmoothing}; seed {data.Seed} |
 
         | measured on | accuracy | AUC |
         |---|---|---|

@@ -10,7 +10,7 @@ namespace RlhfFunctions.Samples.Make.Training;
 internal static class RobertaTrainer
 {
     public const int BatchSize = 32;
-    private const double LearningRate = 1e-3;
+    private const double LearningRate = 7e-4;
     private const double WeightDecay = 0.01;
     private const double SquareDecay = 0.999;
     private const int Warmup = 50;
@@ -36,30 +36,25 @@ internal static class RobertaTrainer
     /// <summary>The trained classifier; the caller disposes it.</summary>
     /// <param name="recipe">At least one batch of sentences. Its name goes into the random numbers and the lines of progress.</param>
     /// <param name="text">The tokenizer of the same sentences.</param>
-    /// <param name="epochs">Passes over the sentences.</param>
     /// <param name="seed">Of the first weights and of the order.</param>
     /// <param name="progress">Takes a line now and then.</param>
     public static RobertaForSequenceClassification Train(
-        ClassifierRecipe recipe, RobertaText text, int epochs, int seed, TextWriter progress)
+        ClassifierRecipe recipe, RobertaText text, int seed, TextWriter progress)
     {
         var rows = recipe.Sentences.AsParallel().AsOrdered().Select(s => (Ids: text.Encode(s.Text, Config.MaxLength), s.IsHate)).ToArray();
         var model = new RobertaForSequenceClassification(Config, Seeds.Derive((ulong)seed, recipe.Name + " weights"));
-        var steps = epochs * (rows.Length / BatchSize);
-        using var optimizer = new CosineAdamW(model, LearningRate, WeightDecay, SquareDecay, Warmup, steps);
-        var report = new Progress(recipe.Name, steps, progress);
+        var batches = Dice.For(seed, recipe.Name + " order").Shuffled(rows).Chunk(BatchSize).Where(batch => batch.Length == BatchSize).ToArray();
+        using var optimizer = new CosineAdamW(model, LearningRate, WeightDecay, SquareDecay, Warmup, batches.Length);
+        var report = new Progress(recipe.Name, batches.Length, progress);
         var done = 0;
-        for (var epoch = 0; epoch < epochs; epoch++)
+        foreach (var batch in batches)
         {
-            var dice = Dice.For(seed, recipe.Name + " order", epoch);
-            foreach (var batch in dice.Shuffled(rows).Chunk(BatchSize).Where(batch => batch.Length == BatchSize))
-            {
-                using var scope = NewDisposeScope();
-                var (ids, isRealToken) = Pad(Array.ConvertAll(batch, row => row.Ids), text.PadId);
-                var labels = tensor(Array.ConvertAll(batch, row => row.IsHate ? 1L : 0L)); // [B]
-                var loss = nn.functional.cross_entropy(model.Logits(ids, isRealToken), labels, label_smoothing: recipe.LabelSmoothing);
-                optimizer.Step(loss);
-                report.Report(++done, loss.item<float>());
-            }
+            using var scope = NewDisposeScope();
+            var (ids, isRealToken) = Pad(Array.ConvertAll(batch, row => row.Ids), text.PadId);
+            var labels = tensor(Array.ConvertAll(batch, row => row.IsHate ? 1L : 0L)); // [B]
+            var loss = nn.functional.cross_entropy(model.Logits(ids, isRealToken), labels, label_smoothing: recipe.LabelSmoothing);
+            optimizer.Step(loss);
+            report.Report(++done, loss.item<float>());
         }
         return model;
     }
