@@ -18,6 +18,9 @@ internal sealed record RunCheck
 
     public required double TokensAfter { get; init; }
 
+    /// <summary>Share of the civil samples that are well-formed, before and after.</summary>
+    public required (double Before, double After) CivilWellFormed { get; init; }
+
     /// <summary>Distinct-2 of the samples, before and after.</summary>
     public required (double Before, double After) DistinctBigrams { get; init; }
 
@@ -42,6 +45,7 @@ internal sealed record RunCheck
             CivilTokensBefore = before.Where(s => !RudenessOracle.IsRude(s.Text.Text)).Average(s => s.Text.Tokens),
             TokensAfter = after.Average(s => s.Text.Tokens),
             Malformed = [.. after.Where(s => !RudenessOracle.IsWellFormed(s.Text.Text, s.Row)).Select(s => s.Text.Text)],
+            CivilWellFormed = (OfCivil(before), OfCivil(after)),
             DistinctBigrams = (Distinct(before), Distinct(after)),
         };
     }
@@ -54,6 +58,7 @@ internal sealed record RunCheck
     [
         ("rude: at most a sixth", Before.Rude, After.Rude, After.Rude <= Before.Rude / 6),
         ("well-formed: not below", Before.WellFormed, After.WellFormed, After.WellFormed >= Before.WellFormed),
+        ("well-formed, of the civil ones", CivilWellFormed.Before, CivilWellFormed.After, null),
         ("faithful", Before.Faithful, After.Faithful, null),
         ("ended by itself: at least 0.98", Before.Ended, After.Ended, After.Ended >= 0.98),
         ("tokens, beside civil ones before: within 15 %", CivilTokensBefore, TokensAfter, Math.Abs((TokensAfter / CivilTokensBefore) - 1) <= 0.15),
@@ -70,6 +75,9 @@ internal sealed record RunCheck
             Share(s => s.Text.EndedByEos),
             samples.Length);
     }
+
+    private static double OfCivil((MeasuredText Text, DialogueRow Row)[] samples) =>
+        Shares([.. samples.Where(s => !RudenessOracle.IsRude(s.Text.Text))]).WellFormed;
 
     private static double Distinct((MeasuredText Text, DialogueRow Row)[] samples) =>
         TextDiversity.DistinctNGrams(samples.Select(s => s.Text.Text), 2);
