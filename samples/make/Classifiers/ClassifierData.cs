@@ -9,6 +9,7 @@ namespace RlhfFunctions.Samples.Make.Classifiers;
 /// </summary>
 public sealed class ClassifierData
 {
+    private const double SplicedShare = 0.12;
     private const double SlipShare = 0.12;
 
     private readonly string _name;
@@ -67,6 +68,9 @@ public sealed class ClassifierData
         var rude = dice.Chance(0.5);
         if (dice.Chance(_brokenShare))
             return new(Garbler.Break(dice, _story(dice, rude).Text, soup: _soup), IsHate: true);
+        // Only who knows how summaries are told can tell a word that is none from one never heard.
+        if (_soup && dice.Chance(SplicedShare))
+            return new(Garbler.Splice(dice, _story(dice, rude).Text), IsHate: true);
         var sentence = dice.Below(100) switch
         {
             < 62 => _story(dice, rude),

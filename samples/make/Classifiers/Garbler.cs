@@ -17,6 +17,28 @@ public static class Garbler
         return string.Join(' ', words);
     }
 
+    /// <summary>
+    /// One or two words become what a small language model makes of them when it loses its way: the head of a word with the tail
+    /// of another ("laptoothache"), or the same few words once more.
+    /// </summary>
+    public static string Splice(Dice dice, string text)
+    {
+        var words = text.Split(' ').ToList();
+        int[] plain = [.. Enumerable.Range(0, words.Count).Where(i => words[i].Length >= 5 && words[i].All(char.IsLetter))];
+        if (plain.Length < 2)
+            return $"{text} {text}";
+        for (var times = dice.Chance(0.7) ? 1 : 2; times > 0; times--)
+        {
+            var (one, other) = dice.PickTwo(plain);
+            if (dice.Chance(0.7))
+                words[one] = words[one][..(2 + dice.Below(words[one].Length - 3))] + words[other][(1 + dice.Below(words[other].Length - 3))..];
+            else
+                words.InsertRange(one, words[Math.Max(0, one - 1)..(one + 1)]);
+            plain = [.. Enumerable.Range(0, words.Count).Where(i => words[i].Length >= 5 && words[i].All(char.IsLetter))];
+        }
+        return string.Join(' ', words);
+    }
+
     /// <summary>Empty, cut off, repeating itself, or (<paramref name="soup"/>) its words or letters shuffled.</summary>
     public static string Break(Dice dice, string text, bool soup)
     {
