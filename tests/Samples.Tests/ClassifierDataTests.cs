@@ -53,7 +53,7 @@ public class ClassifierDataTests
         Assert.InRange(sentences.Average(s => s.IsHate ? 1.0 : 0), 0.4, 0.6);
         Assert.Contains(new LabelledSentence("", true), sentences);
         Assert.All(sentences, s => Assert.False(!s.IsHate && Data(reward).Maker.IsRude(s.Text), s.Text));
-        Assert.InRange(sentences.Count(s => s.IsHate && !Data(reward).Maker.IsRude(s.Text)), 150, 400); // the broken ones
+        Assert.InRange(sentences.Count(s => s.IsHate && !Data(reward).Maker.IsRude(s.Text)), reward ? 300 : 80, reward ? 600 : 250); // the broken ones
         Assert.All(Data(reward).HeldOut(500), s => Assert.True(s.IsHate == Data(reward).Maker.IsRude(s.Text), s.Text));
         Assert.DoesNotContain(sentences, s => s.Text.Contains('{'));
     }
