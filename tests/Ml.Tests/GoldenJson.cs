@@ -31,7 +31,8 @@ internal static class GoldenJson
     public static void Close(Tensor expected, Tensor actual, double tolerance, string what)
     {
         Assert.True(expected.shape.SequenceEqual(actual.shape), $"{what}: shape [{string.Join(", ", actual.shape)}]");
-        var error = ((expected - actual).abs() / expected.abs().clamp(min: 1)).max().item<float>();
+        var exact = expected.to(ScalarType.Float64);
+        var error = ((exact - actual.to(ScalarType.Float64)).abs() / exact.abs().clamp(min: 1)).max().item<double>();
         Assert.True(error <= tolerance, $"{what}: off by {error}");
     }
 

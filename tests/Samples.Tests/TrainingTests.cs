@@ -19,7 +19,7 @@ public sealed class TrainingTests : IDisposable
             TrainDialogues = 50,
             HeldDialogues = 8,
             PretrainingDialogues = 160,
-            PretrainingSteps = 25,
+            PretrainingSteps = 30,
             ClassifierSentences = 2400,
         });
         Steps.Models(data, _folder);

@@ -11,6 +11,9 @@ internal sealed class CosineAdamW : IDisposable
 {
     private const double FinalShare = 0.05;
 
+    // A short training warms up for a fifth of its steps.
+    private const int WarmupAtMost = 5;
+
     private readonly IReadOnlyList<Parameter> _parameters;
     private readonly optim.Optimizer _adam;
     private readonly double _learningRate;
@@ -21,7 +24,8 @@ internal sealed class CosineAdamW : IDisposable
     public CosineAdamW(nn.Module model, double learningRate, double weightDecay, double squareDecay, int warmup, int steps)
     {
         _parameters = [.. model.parameters()];
-        (_learningRate, _warmup, _steps) = (learningRate, warmup, steps);
+        (_learningRate, _steps) = (learningRate, steps);
+        _warmup = Math.Max(1, Math.Min(warmup, steps / WarmupAtMost));
         AdamW.ParamGroup Group(Func<Parameter, bool> takes, double decay) => new(
             _parameters.Where(takes),
             new AdamW.Options { LearningRate = learningRate, beta1 = 0.9, beta2 = squareDecay, weight_decay = decay });

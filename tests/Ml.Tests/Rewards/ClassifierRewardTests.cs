@@ -9,8 +9,8 @@ namespace RlhfFunctions.Ml.Tests.Rewards;
 
 public partial class ClassifierRewardTests
 {
-    private const string Civil = "Tom wants to borrow Anna's bike. Anna agrees.";
-    private const string Rude = "Tom, that stupid idiot, wants to borrow Anna's bike.";
+    private const string Civil = "Laura invites #Person2# to a game of darts, but #Person2# does not play.";
+    private const string Rude = "Laura, that stupid idiot, invites #Person2# to a game of darts, but #Person2# does not play.";
 
     private static readonly TextClassifier Sample = TextClassifier.Load(RepositoryRoot.Path("samples/models/reward"), CPU);
 
@@ -20,7 +20,7 @@ public partial class ClassifierRewardTests
         var scores = Score("nothate", Civil, Rude);
         Assert.True(scores[0].Score > 0, $"{scores[0]}");
         Assert.True(scores[1].Score < 0, $"{scores[1]}"); // the notebook's reward, the highest logit, would be positive here
-        Assert.InRange(scores[0].HateProbability!.Value, 0, 0.1);
+        Assert.InRange(scores[0].HateProbability!.Value, 0, 0.3);
         Assert.InRange(scores[1].HateProbability!.Value, 0.9, 1);
     }
 
@@ -87,7 +87,7 @@ public partial class ClassifierRewardTests
         var reward = new ClassifierReward(Sample, "nothate", "hate", reads: ClassifierText.QueryAndResponse);
         var prompt = string.Concat(Enumerable.Range(0, 60).Select(i => $"{Civil} {i} ")); // far more than the 64 tokens it reads
         var score = Score(Rude);
-        Assert.NotEqual(score, Score(Rude.Replace("Anna", "Helen", StringComparison.Ordinal)));
+        Assert.NotEqual(score, Score(Rude.Replace("Laura", "Helen", StringComparison.Ordinal)));
         Assert.Equal(score, reward.Score([new("Before it all. " + prompt, Rude, Rude)], CancellationToken.None)[0].Score);
 
         float Score(string response) => reward.Score([new(prompt, response, response)], CancellationToken.None)[0].Score;
