@@ -41,11 +41,16 @@ public static class Nf4Checkpoint
         foreach (var (name, entry) in entries)
         {
             using var scope = NewDisposeScope();
-            // From float16, as transformers does and as loading does.
             if (projections.Contains(name))
-                BitsAndBytesTensors.Write(file, name, Nf4Weight.Quantize(folder.Load(name, ScalarType.Float16)));
+            {
+                // From float16, as transformers does and as loading does.
+                using var weight = Nf4Weight.Quantize(entry.Shape, ScalarType.Float16, (start, piece) => folder.Load(name, start, piece));
+                BitsAndBytesTensors.Write(file, name, weight);
+            }
             else
+            {
                 file.Write(name, folder.Load(name));
+            }
             progress?.Invoke(done += entry.Length, total);
         }
         file.Finish();
