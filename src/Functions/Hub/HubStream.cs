@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Hub;
 
@@ -14,7 +15,7 @@ namespace RlhfFunctions.Hub;
 /// <param name="address">Where the hub serves the file.</param>
 /// <param name="source">What the file is for, for errors.</param>
 /// <param name="file">What the file must be.</param>
-public sealed class HubStream(HubConnection hub, Uri address, HubSource source, HubFile file) : Stream
+public sealed class HubStream(HubConnection hub, Uri address, HubSource source, HubFile file) : ForwardStream
 {
     private readonly IncrementalHash? _hash = StartHash(file);
     private long? _size = file.Size;
@@ -23,20 +24,6 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
     private HttpResponseMessage? _answer;
     private Stream? _body;
     private bool _isVerified;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => _position;
-        set => throw new NotSupportedException();
-    }
 
     /// <exception cref="HubFaultException">The file could not be fetched whole in spite of all retries, or is not what it must be.</exception>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -47,35 +34,6 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
         _position += read;
         if (read == 0) Verify();
         return read;
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-    {
-        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count)
-    {
-        throw new NotSupportedException("A file of the hub is read asynchronously.");
-    }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin)
-    {
-        throw new NotSupportedException();
-    }
-
-    public override void SetLength(long value)
-    {
-        throw new NotSupportedException();
-    }
-
-    public override void Write(byte[] buffer, int offset, int count)
-    {
-        throw new NotSupportedException();
     }
 
     protected override void Dispose(bool disposing)

@@ -4,7 +4,7 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>A run that goes too far stops itself: its checkpoint stays, what it learned is measured, and does not serve.</summary>
-public sealed class AlarmTests(AlarmTests.RunningApp running) : IClassFixture<AlarmTests.RunningApp>
+public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
 {
     private const int Steps = 4;
 
@@ -38,22 +38,5 @@ public sealed class AlarmTests(AlarmTests.RunningApp running) : IClassFixture<Al
         Assert.Equal(done, evaluation.RootElement.GetProperty("steps").GetInt32());
         string metrics = System.Text.Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.Metrics)));
         Assert.Equal(done, metrics.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
-    }
-
-    /// <summary>One host for the runs.</summary>
-    public sealed class RunningApp : IAsyncLifetime
-    {
-        internal LocalApp App { get; } = new();
-
-        public async ValueTask InitializeAsync()
-        {
-            await App.StartAsync();
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            App.Dispose();
-            return ValueTask.CompletedTask;
-        }
     }
 }

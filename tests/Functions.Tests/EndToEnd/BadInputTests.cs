@@ -8,7 +8,7 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>What is wrong is said in one paragraph that names what, where and what to do.</summary>
-public sealed class BadInputTests(BadInputTests.RunningApp running) : IClassFixture<BadInputTests.RunningApp>
+public sealed class BadInputTests(RunningApp running) : IClassFixture<RunningApp>
 {
     [Fact]
     public async Task An_unknown_field_is_refused_by_name()
@@ -170,22 +170,5 @@ public sealed class BadInputTests(BadInputTests.RunningApp running) : IClassFixt
     private static string NewFolder()
     {
         return Directory.CreateTempSubdirectory("rlhf-bad-").FullName;
-    }
-
-    /// <summary>One host for all requests that it refuses.</summary>
-    public sealed class RunningApp : IAsyncLifetime
-    {
-        internal LocalApp App { get; } = new();
-
-        public async ValueTask InitializeAsync()
-        {
-            await App.StartAsync();
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            App.Dispose();
-            return ValueTask.CompletedTask;
-        }
     }
 }

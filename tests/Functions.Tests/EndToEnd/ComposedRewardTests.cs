@@ -6,7 +6,7 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>Runs whose reward is made of several terms, and of none that is a classifier.</summary>
-public sealed class ComposedRewardTests(ComposedRewardTests.RunningApp running) : IClassFixture<ComposedRewardTests.RunningApp>
+public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<RunningApp>
 {
     private const int Steps = 2;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
@@ -77,22 +77,5 @@ public sealed class ComposedRewardTests(ComposedRewardTests.RunningApp running) 
             .Select(line => JsonSerializer.Deserialize<Dictionary<string, double>>(line)!).ToArray();
         Assert.Equal(Steps, steps.Length);
         return steps;
-    }
-
-    /// <summary>One host for all runs.</summary>
-    public sealed class RunningApp : IAsyncLifetime
-    {
-        internal LocalApp App { get; } = new();
-
-        public async ValueTask InitializeAsync()
-        {
-            await App.StartAsync();
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            App.Dispose();
-            return ValueTask.CompletedTask;
-        }
     }
 }
