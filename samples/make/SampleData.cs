@@ -12,11 +12,11 @@ public sealed record SampleSizes
     /// <summary>Of validation and of test.</summary>
     public int HeldDialogues { get; init; } = 100;
 
-    public int PretrainingDialogues { get; init; } = 16_000;
+    public int PretrainingDialogues { get; init; } = 32_000;
 
     public int ClassifierSentences { get; init; } = 64_000;
 
-    public int PretrainingSteps { get; init; } = 4000;
+    public int PretrainingSteps { get; init; } = 5000;
 }
 
 /// <param name="Name">"reward" or "judge".</param>

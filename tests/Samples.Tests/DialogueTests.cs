@@ -47,6 +47,16 @@ public class DialogueTests
     }
 
     [Fact]
+    public void Odd_dialogues_speak_of_other_topics_things_and_never_of_what_was_dealt_out()
+    {
+        var plan = new SplitPlan(1);
+        var dealt = Grammar.Topics.ToDictionary(t => t, t => Enum.GetValues<Split>().SelectMany(s => plan.Combinations(t, s)).ToList());
+        bool IsOdd(Dialogue d) => !dealt[d.Scenario.Topic].Any(own => own.All(v => d.Scenario.Values[v.Key] == v.Value));
+        Assert.All(Set.MoreTraining("a test", 500, oddShare: 1), d => Assert.True(IsOdd(d), d.Text));
+        Assert.InRange(Set.MoreTraining("a test", 500, oddShare: 0.4).Count(IsOdd), 150, 250);
+    }
+
+    [Fact]
     public void Every_turn_names_its_speaker_and_no_slot_stays_open()
     {
         Assert.All(All().SelectMany(d => d.Text.Split('\n')), line => Assert.Matches("^#Person[12]#: [A-Z#]", line));

@@ -29,8 +29,11 @@ public sealed class DialogueSet
     public IReadOnlyList<Dialogue> Of(Split split) => split switch { Split.Train => Train, Split.Validation => Validation, _ => Test };
 
     /// <summary>Other dialogues from the training split's combinations; none of them is in the validation or the test split.</summary>
-    public IReadOnlyList<Dialogue> MoreTraining(string purpose, int count) =>
-        Draw(Split.Train, purpose, count, [.. Validation.Concat(Test).Select(d => d.Text)]);
+    /// <param name="purpose">Another purpose gives other dialogues.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="oddShare">Share of them in which other topics' things are spoken of.</param>
+    public IReadOnlyList<Dialogue> MoreTraining(string purpose, int count, double oddShare = 0) =>
+        Draw(Split.Train, purpose, count, [.. Validation.Concat(Test).Select(d => d.Text)], oddShare);
 
     public IReadOnlyList<DialogueRow> Rows(Split split) => [.. Of(split).Select((dialogue, i) => RowOf(split, dialogue, i))];
 
@@ -41,7 +44,7 @@ public sealed class DialogueSet
         return new DialogueRow($"{name}_{index}", dialogue.Text, reference.Text, dialogue.Scenario.Topic.Name);
     }
 
-    private List<Dialogue> Draw(Split split, string purpose, int count, HashSet<string> taken)
+    private List<Dialogue> Draw(Split split, string purpose, int count, HashSet<string> taken, double oddShare = 0)
     {
         var result = new List<Dialogue>(count);
         for (var attempt = 0; result.Count < count; attempt++)
@@ -49,7 +52,10 @@ public sealed class DialogueSet
             if (attempt > 100 * (count + 10))
                 throw new InvalidOperationException($"The grammar cannot make {count} different dialogues for '{purpose}'.");
             var dice = Dice.For(_seed, purpose, attempt);
-            var dialogue = DialogueWriter.Write(dice, Scenario.Draw(dice, _plan, split));
+            var scenario = Scenario.Draw(dice, _plan, split);
+            if (oddShare > 0 && dice.Chance(oddShare))
+                scenario = scenario.WithOddValues(dice);
+            var dialogue = DialogueWriter.Write(dice, scenario);
             if (HasFittingLength(dialogue.Text) && SummaryWriter.CanTell(dialogue) && taken.Add(dialogue.Text))
                 result.Add(dialogue);
         }

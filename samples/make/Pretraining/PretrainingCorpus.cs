@@ -14,10 +14,11 @@ public static class PretrainingCorpus
 {
     private const double RudeAfterRudeness = 0.62;
     private const double RudeOtherwise = 0.42;
+    private const double OddShare = 0.4;
 
     public static IReadOnlyList<PretrainingRow> Build(int seed, DialogueSet dialogues, int count, int summariesEach = 4)
     {
-        var told = dialogues.MoreTraining("pretraining", count);
+        var told = dialogues.MoreTraining("pretraining", count, OddShare);
         return [.. told.Select((dialogue, i) => RowOf(Dice.For(seed, "pretraining summaries", i), dialogue, summariesEach))];
     }
 

@@ -29,8 +29,7 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
 
         string dialogues = Path.Combine(Repository.Root, "samples", "dialogues", "test.csv");
         var check = RunCheck.Read(folder.Path, DialogueReader.ReadFile(dialogues));
-        Assert.InRange(check.After.WellFormed, check.Before.WellFormed - 0.04, 1); // README: it stays, give or take three points
-        foreach (var (what, b, a, holds) in check.Lines().Where(line => !line.What.StartsWith("well-formed", StringComparison.Ordinal)))
+        foreach (var (what, b, a, holds) in check.Lines())
             Assert.False(holds == false, $"{what}: {b:F3} before, {a:F3} after");
     }
 
@@ -63,11 +62,11 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
             free.Kl.HeldOut.Mean > usual.Report.Kl.HeldOut.Mean, $"{free.Kl.HeldOut.Mean} without, {usual.Report.Kl.HeldOut.Mean} with a price");
     }
 
-    private static RunRequest Weighted(double weight)
+    private static RunRequest Weighted(double factor)
     {
         return ShortRun.Request with
         {
-            Reward = new RewardSettings { Terms = [.. ShortRun.Request.Reward.Terms.Select(term => term with { Weight = weight })] },
+            Reward = new RewardSettings { Terms = [.. ShortRun.Request.Reward.Terms.Select(term => term with { Weight = factor * term.Weight })] },
         };
     }
 
