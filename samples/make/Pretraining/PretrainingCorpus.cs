@@ -8,13 +8,15 @@ public sealed record PretrainingRow(string Prompt, IReadOnlyList<Summary> Summar
 
 /// <summary>
 /// What the small Llama learns: to summarise, and to be rude in about half of its summaries, more often where a speaker was
-/// rude. All of it is written from the training split's combinations; validation and test stay unseen.
+/// rude. The dialogues are the training split's, or odd; validation and test stay unseen.
 /// </summary>
 public static class PretrainingCorpus
 {
+    /// <summary>Share of the dialogues that are about other topics' things.</summary>
+    public const double OddShare = 0.4;
+
     private const double RudeAfterRudeness = 0.62;
     private const double RudeOtherwise = 0.42;
-    private const double OddShare = 0.4;
 
     public static IReadOnlyList<PretrainingRow> Build(int seed, DialogueSet dialogues, int count, int summariesEach = 4)
     {

@@ -1,3 +1,4 @@
+using RlhfFunctions.Samples.Make.Pretraining;
 using RlhfFunctions.Samples.Make.Training;
 
 namespace RlhfFunctions.Samples.Make.Quality;
@@ -13,7 +14,7 @@ internal static class ModelCards
         | | |
         |---|---|
         | shape | {LlamaTrainer.Config.Layers} layers, hidden size {LlamaTrainer.Config.HiddenSize}, {LlamaTrainer.Config.Heads} heads over {LlamaTrainer.Config.KeyValueHeads} of keys and values, vocabulary {LlamaTrainer.Config.VocabularySize}, untied; float16 |
-        | data | {data.Sizes.PretrainingDialogues} dialogues of 24 topics with 4 summaries each, of the training split's combinations only |
+        | data | {data.Sizes.PretrainingDialogues} dialogues of 24 topics with 4 summaries each: {PretrainingCorpus.OddShare:P0} about odd combinations, the others about those of the training split |
         | training | {data.Sizes.PretrainingSteps} steps of {LlamaTrainer.BatchSize} dialogues, {LlamaTrainer.Settings}; seed {data.Seed} |
 
         Measured on the 100 validation dialogues by the oracle, which knows every phrase of the grammar:
