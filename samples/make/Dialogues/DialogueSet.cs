@@ -53,7 +53,7 @@ public sealed class DialogueSet
                 throw new InvalidOperationException($"The grammar cannot make {count} different dialogues for '{purpose}'.");
             var dice = Dice.For(_seed, purpose, attempt);
             var scenario = Scenario.Draw(dice, _plan, split);
-            if (oddShare > 0 && dice.Chance(oddShare))
+            if (oddShare > 0 && dice.Chance(oddShare)) // without a share no draw either: it would change every dialogue that ships
                 scenario = scenario.WithOddValues(dice);
             var dialogue = DialogueWriter.Write(dice, scenario);
             if (HasFittingLength(dialogue.Text) && SummaryWriter.CanTell(dialogue) && taken.Add(dialogue.Text))
