@@ -16,6 +16,9 @@ namespace RlhfFunctions.Ml.Tests.Large;
 /// </summary>
 public sealed class LargeCheckpoint : IDisposable
 {
+    /// <summary>The collection of the tests that count this process's memory: nothing else may run beside them.</summary>
+    public const string Alone = "tests of models of 1.1 B parameters";
+
     private const long BytesNeeded = 4_000_000_000;
 
     private readonly Lazy<TemporaryFolder> _folder = new(Write);
@@ -70,3 +73,6 @@ public sealed class LargeCheckpoint : IDisposable
         return scope.MoveToOuter(values.to(ScalarType.Float16));
     }
 }
+
+[CollectionDefinition(LargeCheckpoint.Alone, DisableParallelization = true)]
+public sealed class LargeTests;

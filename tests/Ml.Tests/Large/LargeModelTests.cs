@@ -12,6 +12,7 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Tests.Large;
 
 /// <summary>What the original notebook does on TinyLlama-1.1B, at its size, on random weights: loading, and one step of PPO.</summary>
+[Collection(LargeCheckpoint.Alone)]
 [Trait("Category", "Slow")]
 public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelper output)
 {

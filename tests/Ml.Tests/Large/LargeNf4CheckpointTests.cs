@@ -4,6 +4,7 @@ using RlhfFunctions.Ml.Models;
 namespace RlhfFunctions.Ml.Tests.Large;
 
 /// <summary>TinyLlama-1.1B's shape in 4 bits: what a machine needs to make it, and what every other has to fetch.</summary>
+[Collection(LargeCheckpoint.Alone)]
 [Trait("Category", "Slow")]
 public sealed class LargeNf4CheckpointTests(LargeCheckpoint checkpoint, ITestOutputHelper output)
 {
