@@ -24,19 +24,19 @@ public static class Garbler
     public static string Splice(Dice dice, string text)
     {
         var words = text.Split(' ').ToList();
-        int[] plain = [.. Enumerable.Range(0, words.Count).Where(i => words[i].Length >= 5 && words[i].All(char.IsLetter))];
-        if (plain.Length < 2)
+        if (LongWords().Length < 2)
             return $"{text} {text}";
         for (var times = dice.Chance(0.7) ? 1 : 2; times > 0; times--)
         {
-            var (one, other) = dice.PickTwo(plain);
+            var (one, other) = dice.PickTwo(LongWords());
             if (dice.Chance(0.7))
                 words[one] = words[one][..(2 + dice.Below(words[one].Length - 3))] + words[other][(1 + dice.Below(words[other].Length - 3))..];
             else
                 words.InsertRange(one, words[Math.Max(0, one - 1)..(one + 1)]);
-            plain = [.. Enumerable.Range(0, words.Count).Where(i => words[i].Length >= 5 && words[i].All(char.IsLetter))];
         }
         return string.Join(' ', words);
+
+        int[] LongWords() => [.. Enumerable.Range(0, words.Count).Where(i => words[i].Length >= 5 && words[i].All(char.IsLetter))];
     }
 
     /// <summary>Empty, cut off, repeating itself, or (<paramref name="soup"/>) its words or letters shuffled.</summary>

@@ -42,10 +42,10 @@ internal sealed record RunCheck
         {
             Before = Shares(before),
             After = Shares(after),
-            CivilTokensBefore = before.Where(s => !RudenessOracle.IsRude(s.Text.Text)).Average(s => s.Text.Tokens),
+            CivilTokensBefore = Civil(before).Average(s => s.Text.Tokens),
             TokensAfter = after.Average(s => s.Text.Tokens),
             Malformed = [.. after.Where(s => !RudenessOracle.IsWellFormed(s.Text.Text, s.Row)).Select(s => s.Text.Text)],
-            CivilWellFormed = (OfCivil(before), OfCivil(after)),
+            CivilWellFormed = (WellFormed(Civil(before)), WellFormed(Civil(after))),
             DistinctBigrams = (Distinct(before), Distinct(after)),
         };
     }
@@ -70,14 +70,17 @@ internal sealed record RunCheck
         double Share(Func<(MeasuredText Text, DialogueRow Row), bool> holds) => samples.Count(holds) / (double)samples.Length;
         return new(
             Share(s => RudenessOracle.IsRude(s.Text.Text)),
-            Share(s => RudenessOracle.IsWellFormed(s.Text.Text, s.Row)),
+            WellFormed(samples),
             Share(s => RudenessOracle.IsFaithful(s.Text.Text, s.Row)),
             Share(s => s.Text.EndedByEos),
             samples.Length);
     }
 
-    private static double OfCivil((MeasuredText Text, DialogueRow Row)[] samples) =>
-        Shares([.. samples.Where(s => !RudenessOracle.IsRude(s.Text.Text))]).WellFormed;
+    private static (MeasuredText Text, DialogueRow Row)[] Civil((MeasuredText Text, DialogueRow Row)[] samples) =>
+        [.. samples.Where(s => !RudenessOracle.IsRude(s.Text.Text))];
+
+    private static double WellFormed((MeasuredText Text, DialogueRow Row)[] samples) =>
+        samples.Count(s => RudenessOracle.IsWellFormed(s.Text.Text, s.Row)) / (double)samples.Length;
 
     private static double Distinct((MeasuredText Text, DialogueRow Row)[] samples) =>
         TextDiversity.DistinctNGrams(samples.Select(s => s.Text.Text), 2);

@@ -29,8 +29,7 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
 
         string dialogues = Path.Combine(Repository.Root, "samples", "dialogues", "test.csv");
         var check = RunCheck.Read(folder.Path, DialogueReader.ReadFile(dialogues));
-        foreach (var (what, b, a, holds) in check.Lines())
-            Assert.False(holds == false, $"{what}: {b:F3} before, {a:F3} after");
+        Assert.All(check.Lines(), line => Assert.False(line.Holds == false, $"{line.What}: {line.Before:F3} before, {line.After:F3} after"));
     }
 
     [Fact]
