@@ -5,13 +5,20 @@ using RlhfFunctions.LocalHost.Hosting;
 using Spectre.Console;
 
 var port = new Option<int>("--port") { Description = "Where HTTP is served.", DefaultValueFactory = _ => HostOptions.Default.Port };
-var azuritePort = new Option<int>("--azurite-port") { Description = "Where Azurite serves blobs.", DefaultValueFactory = _ => HostOptions.Default.AzuritePort };
+var azuritePort = new Option<int>("--azurite-port") { Description = "The first of Azurite's three ports: blobs, queues, tables.", DefaultValueFactory = _ => HostOptions.Default.AzuritePort };
 var data = new Option<string>("--data")
 {
     Description = "Where Azurite and downloads keep their files.",
     DefaultValueFactory = _ => HostOptions.Default.DataFolder,
     HelpName = "DIR",
 };
+var app = new Option<string>("--app")
+{
+    Description = "The built or published function app (default: that of this repository).",
+    DefaultValueFactory = _ => HostOptions.Default.AppFolder,
+    HelpName = "DIR",
+};
+var verbose = new Option<bool>("--verbose") { Description = "Log what is ordinary too: functions, storage, the engine." };
 var output = new Option<string?>("--output")
 {
     Description = "Where to write report.html, adapter/, metrics.jsonl, evaluation.json and samples.jsonl (default: a folder of the run in --data).",
@@ -35,7 +42,7 @@ start.SetAction(async (arguments, cancellation) =>
 {
     await using var host = await HostSession.StartAsync(HostOptionsOf(arguments), AnsiConsole.WriteLine, cancellation);
     AnsiConsole.WriteLine($"Functions are served at {host.Address}api/; Ctrl-C stops them.");
-    await host.WaitForShutdownAsync(cancellation);
+    await host.WaitAsync(cancellation);
 });
 
 var model = new Argument<string>("model") { Description = "A model folder, or its config.json; weights are not needed." };
@@ -72,8 +79,8 @@ verify.SetAction(arguments => VerifyCommand.Run(
     new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as Blob storage.") { demo, start, import, describe, verify };
-foreach (var option in new Option[] { port, azuritePort, data })
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage.") { demo, start, import, describe, verify };
+foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {
     option.Recursive = true;
     root.Add(option);
@@ -91,5 +98,10 @@ DemoOptions DemoOptionsOf(ParseResult arguments)
 
 HostOptions HostOptionsOf(ParseResult arguments)
 {
-    return new HostOptions(arguments.GetValue(port), arguments.GetValue(azuritePort), Path.GetFullPath(arguments.GetValue(data)!));
+    return new HostOptions(
+        arguments.GetValue(port),
+        arguments.GetValue(azuritePort),
+        Path.GetFullPath(arguments.GetValue(data)!),
+        Path.GetFullPath(arguments.GetValue(app)!),
+        arguments.GetValue(verbose));
 }

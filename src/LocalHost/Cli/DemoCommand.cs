@@ -1,8 +1,5 @@
 using System.Text.Json;
-using Microsoft.DurableTask.Client;
-using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Storage;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;
@@ -20,11 +17,11 @@ internal static class DemoCommand
         var demo = new DemoRun(host, client, options, console);
         if (options.Seeds is { } seeds)
         {
-            await new SeedSeries(host, demo, options, console).RunAsync(request, seeds, cancellation);
+            await new SeedSeries(client, demo, options, console).RunAsync(request, seeds, cancellation);
             return;
         }
 
-        string? runId = await FindUnderWayAsync(host.Services, request, cancellation);
+        string? runId = await FindUnderWayAsync(client, request, cancellation);
         if (runId is null)
         {
             runId = RunId.New(DateTimeOffset.UtcNow, RunPrefix);
@@ -39,15 +36,12 @@ internal static class DemoCommand
     }
 
     /// <summary>A demo run of the same request that was interrupted, if there is one: the same command goes on with it.</summary>
-    private static async Task<string?> FindUnderWayAsync(IServiceProvider services, RunRequest request, CancellationToken cancellation)
+    private static async Task<string?> FindUnderWayAsync(RunClient client, RunRequest request, CancellationToken cancellation)
     {
-        var requests = services.GetRequiredService<RunRequests>();
         string wanted = Normal(request);
-        var filter = new OrchestrationQuery(
-            Statuses: [OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Pending], InstanceIdPrefix: RunPrefix + "-");
-        await foreach (var instance in services.GetRequiredService<DurableTaskClient>().GetAllInstancesAsync(filter).WithCancellation(cancellation))
+        foreach (var run in await client.ListAsync(RunPrefix + "-", cancellation))
         {
-            if (await requests.FindAsync(instance.InstanceId, cancellation) is { } recorded && Normal(recorded) == wanted) return instance.InstanceId;
+            if (run.Status is "Running" or "Pending" && Normal((await client.GetAsync(run.RunId, cancellation)).Request) == wanted) return run.RunId;
         }
 
         return null;

@@ -2,14 +2,16 @@ namespace RlhfFunctions.LocalHost.Cli;
 
 /// <summary>What all commands need to host the functions.</summary>
 /// <param name="Port">Where HTTP is served.</param>
-/// <param name="AzuritePort">Where Azurite serves blobs.</param>
+/// <param name="AzuritePort">The first of Azurite's three ports: blobs, queues, tables.</param>
 /// <param name="DataFolder">Where Azurite and downloads keep their files.</param>
-internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder)
+/// <param name="AppFolder">The built function app.</param>
+/// <param name="IsVerbose">Log what is ordinary too.</param>
+internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder, string AppFolder, bool IsVerbose = false)
 {
     /// <summary>Where models taken from Blob storage are kept.</summary>
     public string ModelsFolder => Path.Combine(DataFolder, "models");
 
-    public static HostOptions Default { get; } = new(7071, 10000, Path.Combine(Repository.Root, ".rlhf"));
+    public static HostOptions Default { get; } = new(7071, 10000, Path.Combine(Repository.Root, ".rlhf"), Worker.AppFolder.Default);
 
     /// <summary>The command that hosts the functions on the same storage.</summary>
     public string StartCommand =>

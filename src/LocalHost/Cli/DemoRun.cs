@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Http;
 using RlhfFunctions.LocalHost.Hosting;
+using RlhfFunctions.Storage;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;
@@ -62,7 +63,8 @@ internal sealed class DemoRun(HostSession host, RunClient client, DemoOptions op
         if (view.Outcome is not { } outcome)
             throw new UserErrorException($"Run {runId} ended as {view.Status}: {view.Failure ?? "no reason was given"}");
 
-        var output = host.Services.GetRequiredService<RunOutput>();
+        await using var services = host.OpenServices();
+        var output = new RunOutput(services.GetRequiredService<BlobFiles>(), services.GetRequiredService<ArtifactStore>());
         string folder = Path.GetFullPath(
             options.OutputFolder is { } chosen ? Path.Combine(chosen, subfolder) : Path.Combine(options.Host.DataFolder, "demo", runId));
         await output.CopyToAsync(runId, folder, cancellation);

@@ -1,85 +1,112 @@
 using System.Net;
 using System.Net.Sockets;
-using Azure.Storage.Blobs;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
 using RlhfFunctions.LocalHost.Hosting;
+using RlhfFunctions.LocalHost.Worker;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
-/// <summary>The running app: Azurite (unless a storage account is configured), the functions, and the address they are served at.</summary>
+/// <summary>The running app: Azurite (unless a storage account is configured), the host, and the address it serves.</summary>
 internal sealed class HostSession : IAsyncDisposable
 {
-    private readonly WebApplication _app;
-    private readonly Azurite _azurite;
+    private readonly HostOptions _options;
+    private readonly AppFolder _app;
+    private readonly Dictionary<string, string> _settings;
+    private readonly Action<string> _say;
+    private readonly bool _usesAzurite;
+    private readonly CancellationTokenSource _stop = new();
+    private Azurite? _azurite;
+    private FunctionsHost? _host;
+    private Task _watch = Task.CompletedTask;
 
-    private HostSession(WebApplication app, Azurite azurite, HostOptions options)
+    private HostSession(HostOptions options, AppFolder app, Dictionary<string, string> settings, Action<string> say)
     {
+        _options = options;
         _app = app;
-        _azurite = azurite;
+        _settings = settings;
+        _say = say;
+        _usesAzurite = Azurite.IsAskedFor(new ConfigurationBuilder().AddInMemoryCollection(settings!).AddEnvironmentVariables().Build());
         Address = new Uri($"http://localhost:{options.Port}/");
     }
 
     public Uri Address { get; }
 
-    /// <summary>The address of the blob service, with a slash at its end.</summary>
-    public Uri BlobAddress => new(Services.GetRequiredService<BlobServiceClient>().Uri.AbsoluteUri.TrimEnd('/') + "/");
-
-    public IServiceProvider Services => _app.Services;
-
-    /// <exception cref="UserErrorException">A port is taken, Node is missing, or the like.</exception>
+    /// <exception cref="UserErrorException">A port is taken, Node is missing, the app is not built or does not start, or the like.</exception>
     public static async Task<HostSession> StartAsync(HostOptions options, Action<string> say, CancellationToken cancellation)
     {
         RefuseTakenPort(options.Port);
-        var azurite = await Azurite.StartAsync(Repository.Root, options.DataFolder, options.AzuritePort, say, cancellation);
+        var app = AppFolder.Open(options.AppFolder);
+        var settings = HostSettings.ReadLocalSettings(app.Path);
+        settings["FUNCTIONS_WORKER_RUNTIME"] = "dotnet-isolated";
+        settings.TryAdd("RlhfFileRoot", Repository.Root);
+        settings.TryAdd("RlhfCache", options.ModelsFolder);
+        var session = new HostSession(options, app, settings, say);
         try
         {
-            var app = Build(options, azurite);
-            await app.StartAsync(cancellation);
-            return new HostSession(app, azurite, options);
+            await session.BeginAsync(cancellation);
+            session._watch = session.WatchAsync();
+            return session;
         }
         catch
         {
-            await azurite.DisposeAsync();
+            await session.DisposeAsync();
             throw;
         }
     }
 
-    public Task WaitForShutdownAsync(CancellationToken cancellation)
+    /// <summary>The product's services on the same storage, for what needs no function.</summary>
+    public ServiceProvider OpenServices()
     {
-        return _app.WaitForShutdownAsync(cancellation);
+        var configuration = new ConfigurationBuilder().AddEnvironmentVariables().AddInMemoryCollection(_settings!).Build();
+        return new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();
+    }
+
+    /// <summary>Waits until the host cannot go on; why is in the exception.</summary>
+    /// <exception cref="UserErrorException">Azurite ended and cannot be started again, or the app cannot.</exception>
+    public Task WaitAsync(CancellationToken cancellation)
+    {
+        return _watch.WaitAsync(cancellation);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _app.StopAsync();
-        await _app.DisposeAsync();
-        await _azurite.DisposeAsync();
+        await _stop.CancelAsync();
+        await _watch.ContinueWith(_ => { }, TaskScheduler.Default);
+        if (_host is not null) await _host.DisposeAsync();
+        if (_azurite is not null) await _azurite.DisposeAsync();
+        _stop.Dispose();
     }
 
-    private static WebApplication Build(HostOptions options, Azurite azurite)
+    private async Task BeginAsync(CancellationToken cancellation)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        if (_usesAzurite)
         {
-            ["AzureWebJobsStorage"] = azurite.ConnectionString,
-            ["RlhfFileRoot"] = Repository.Root,
-            ["RlhfCache"] = options.ModelsFolder,
-        });
-        builder.WebHost.UseUrls($"http://localhost:{options.Port}");
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.Services.AddRlhf(builder.Configuration);
-        builder.Services.AddSingleton<RunOutput>();
-        builder.Services.AddLocalFunctions(typeof(HostSession).Assembly, new LocalFunctionsOptions { Json = ContractsJson.Options });
-        var app = builder.Build();
-        app.MapLocalFunctions();
-        return app;
+            _azurite = await Azurite.StartAsync(Repository.Root, _options.DataFolder, _options.AzuritePort, _say, cancellation);
+            _settings["AzureWebJobsStorage"] = _azurite.ConnectionString;
+        }
+
+        if (_host is not null) await _host.DisposeAsync();
+        if (_azurite is { WasLeft: true })
+        {
+            var (hub, partitions) = HostSettings.ReadTaskHub(_app.Path);
+            await TaskHub.BeginAnewAsync(_azurite.ConnectionString, hub, partitions, cancellation);
+        }
+
+        _host = await FunctionsHost.StartAsync(_app, _options.Port, _settings, _options.IsVerbose, cancellation);
+    }
+
+    private async Task WatchAsync()
+    {
+        while (_azurite is not null)
+        {
+            await _azurite.WaitForEndAsync(_stop.Token);
+            _say("Azurite was stopped from outside. It is started again, and with it what was under way.");
+            await BeginAsync(_stop.Token);
+        }
+
+        await Task.Delay(Timeout.Infinite, _stop.Token);
     }
 
     private static void RefuseTakenPort(int port)

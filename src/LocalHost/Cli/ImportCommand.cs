@@ -24,9 +24,9 @@ internal static class ImportCommand
     {
         string source = SourceOf(model);
         var configuration = new ConfigurationBuilder().AddEnvironmentVariables().Build();
-        await using var azurite = IsAccountConfigured(configuration)
-            ? null
-            : await Azurite.StartAsync(Repository.Root, options.DataFolder, options.AzuritePort, console.WriteLine, cancellation);
+        await using var azurite = Azurite.IsAskedFor(configuration)
+            ? await Azurite.StartAsync(Repository.Root, options.DataFolder, options.AzuritePort, console.WriteLine, cancellation)
+            : null;
         if (azurite is not null) configuration["AzureWebJobsStorage"] = azurite.ConnectionString;
         configuration["RlhfFileRoot"] = Environment.CurrentDirectory;
         configuration["RlhfCache"] = options.ModelsFolder;
@@ -49,10 +49,5 @@ internal static class ImportCommand
         if (new[] { Source.File, Source.Blob, Source.Hub }.Any(prefix => model.StartsWith(prefix, StringComparison.Ordinal))) return model;
         return Directory.Exists(model) ? Source.File + Path.GetFullPath(model) : throw new UserErrorException(
             $"There is no folder {Path.GetFullPath(model)}. Correct its path; a repository of the Hugging Face hub is written \"{Source.Hub}owner/name\".");
-    }
-
-    private static bool IsAccountConfigured(IConfiguration configuration)
-    {
-        return configuration["AzureWebJobsStorage"] is { Length: > 0 } || configuration["AzureWebJobsStorage:blobServiceUri"] is { Length: > 0 };
     }
 }

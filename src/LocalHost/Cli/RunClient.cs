@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
@@ -8,6 +10,8 @@ namespace RlhfFunctions.LocalHost.Cli;
 /// <summary>Talks to the app as any client would: over HTTP.</summary>
 internal sealed class RunClient(Uri host) : IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     private readonly HttpClient _http = new() { BaseAddress = host };
 
     /// <summary>POST /api/runs.</summary>
@@ -18,16 +22,40 @@ internal sealed class RunClient(Uri host) : IDisposable
     }
 
     /// <summary>GET /api/runs/{id}.</summary>
-    public async Task<RunView> GetAsync(string runId, CancellationToken cancellation)
+    public Task<RunView> GetAsync(string runId, CancellationToken cancellation)
     {
-        using var answer = await _http.GetAsync(new Uri($"/api/runs/{runId}", UriKind.Relative), cancellation);
-        await ThrowOnProblemAsync(answer, cancellation);
-        return (await answer.Content.ReadFromJsonAsync<RunView>(ContractsJson.Options, cancellation))!;
+        return GetAsync<RunView>($"/api/runs/{runId}", cancellation);
+    }
+
+    /// <summary>GET /api/runs, the newest first: the runs whose id starts so.</summary>
+    public async Task<IReadOnlyList<RunListItem>> ListAsync(string prefix, CancellationToken cancellation)
+    {
+        var runs = await GetAsync<RunListItem[]>("/api/runs", cancellation);
+        return [.. runs.Where(run => run.RunId.StartsWith(prefix, StringComparison.Ordinal))];
     }
 
     public void Dispose()
     {
         _http.Dispose();
+    }
+
+    /// <summary>Asks again for a while where nobody answers: the host may be starting anew.</summary>
+    private async Task<T> GetAsync<T>(string address, CancellationToken cancellation)
+    {
+        for (var startedAt = Stopwatch.GetTimestamp(); ; await Task.Delay(500, cancellation))
+        {
+            try
+            {
+                using var answer = await _http.GetAsync(new Uri(address, UriKind.Relative), cancellation);
+                if (answer.StatusCode == HttpStatusCode.ServiceUnavailable && Stopwatch.GetElapsedTime(startedAt) < Patience) continue;
+                await ThrowOnProblemAsync(answer, cancellation);
+                return (await answer.Content.ReadFromJsonAsync<T>(ContractsJson.Options, cancellation))!;
+            }
+            catch (HttpRequestException e)
+            {
+                if (Stopwatch.GetElapsedTime(startedAt) > Patience) throw new UserErrorException($"{_http.BaseAddress} does not answer: {e.Message}", e);
+            }
+        }
     }
 
     private static async Task ThrowOnProblemAsync(HttpResponseMessage answer, CancellationToken cancellation)

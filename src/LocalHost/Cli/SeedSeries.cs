@@ -1,8 +1,5 @@
 using System.Text.Json;
-using Microsoft.DurableTask.Client;
-using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Storage;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;
@@ -11,7 +8,7 @@ namespace RlhfFunctions.LocalHost.Cli;
 /// The demo with several seeds, one run after the other. Their ids are the series' id and the seed, so that the same command
 /// finds an interrupted series and goes on with it; a series that is whole or has failed is left alone and a new one begun.
 /// </summary>
-internal sealed class SeedSeries(HostSession host, DemoRun demo, DemoOptions options, IAnsiConsole console)
+internal sealed class SeedSeries(RunClient client, DemoRun demo, DemoOptions options, IAnsiConsole console)
 {
     private const string Prefix = "seeds";
 
@@ -43,19 +40,17 @@ internal sealed class SeedSeries(HostSession host, DemoRun demo, DemoOptions opt
     /// <summary>The newest series of this request, if some of the wanted seeds are still to do and none has failed.</summary>
     private async Task<Begun?> FindUnderWayAsync(RunRequest request, IReadOnlyList<long> seeds, CancellationToken cancellation)
     {
-        var requests = host.Services.GetRequiredService<RunRequests>();
         string wanted = Normal(request);
-        var runs = new List<(string Series, long Seed, OrchestrationRuntimeStatus Status)>();
-        await foreach (var instance in host.Services.GetRequiredService<DurableTaskClient>()
-            .GetAllInstancesAsync(new OrchestrationQuery(InstanceIdPrefix: Prefix + "-")).WithCancellation(cancellation))
+        var runs = new List<(string Series, long Seed, string Status)>();
+        foreach (var run in await client.ListAsync(Prefix + "-", cancellation))
         {
-            if (await requests.FindAsync(instance.InstanceId, cancellation) is { } recorded && Normal(recorded) == wanted)
-                runs.Add((instance.InstanceId[..instance.InstanceId.LastIndexOf('-')], recorded.Seed, instance.RuntimeStatus));
+            var recorded = (await client.GetAsync(run.RunId, cancellation)).Request;
+            if (Normal(recorded) == wanted) runs.Add((run.RunId[..run.RunId.LastIndexOf('-')], recorded.Seed, run.Status));
         }
 
         var newest = runs.GroupBy(run => run.Series).MaxBy(series => series.Key, StringComparer.Ordinal);
-        if (newest is null || newest.Any(run => run.Status is OrchestrationRuntimeStatus.Failed or OrchestrationRuntimeStatus.Terminated)) return null;
-        bool isWhole = seeds.All(seed => newest.Any(run => run.Seed == seed && run.Status == OrchestrationRuntimeStatus.Completed));
+        if (newest is null || newest.Any(run => run.Status is "Failed" or "Terminated")) return null;
+        bool isWhole = seeds.All(seed => newest.Any(run => run.Seed == seed && run.Status == "Completed"));
         return isWhole ? null : new Begun(newest.Key, newest.Select(run => run.Seed).ToHashSet());
     }
 

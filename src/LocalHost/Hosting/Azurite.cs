@@ -3,12 +3,13 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Microsoft.Extensions.Configuration;
 
 namespace RlhfFunctions.LocalHost.Hosting;
 
 /// <summary>
-/// Azurite's blob service, which stands in for Azure Storage on this machine: installed by npm when it is missing,
-/// started unless one answers already, and stopped at the end if it was started here.
+/// Azurite, Azure Storage on this machine: installed by npm when it is missing, started unless one answers already, and stopped at
+/// the end if it was started here.
 /// </summary>
 public sealed class Azurite : IAsyncDisposable
 {
@@ -22,17 +23,27 @@ public sealed class Azurite : IAsyncDisposable
         + "const child=require('child_process').spawn(process.execPath,args,{detached:true,stdio:['ignore',out,out],windowsHide:true});"
         + "child.unref();console.log(child.pid);";
 
+    private static readonly string[] Services = ["Blob", "Queue", "Table"];
+
     private readonly string _pidFile;
     private readonly int? _ownedProcess;
 
-    private Azurite(int port, string pidFile, int? ownedProcess)
+    private Azurite(int port, string pidFile, int? ownedProcess, bool wasLeft)
     {
         Port = port;
         _pidFile = pidFile;
         _ownedProcess = ownedProcess;
+        WasLeft = wasLeft;
     }
 
+    /// <summary>The port of the blob service; the queue service has the next one, the table service the one after that.</summary>
     public int Port { get; }
+
+    /// <summary>
+    /// True when the host before this one was killed, or Azurite itself was: it saves every few seconds, so that a killed one has
+    /// forgotten some of what it had acknowledged.
+    /// </summary>
+    public bool WasLeft { get; }
 
     /// <summary>True when this object stops Azurite at the end; false when somebody else's is used.</summary>
     public bool IsOwned => _ownedProcess is not null;
@@ -41,11 +52,21 @@ public sealed class Azurite : IAsyncDisposable
     public string ConnectionString =>
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
         + "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-        + $"BlobEndpoint=http://127.0.0.1:{Port}/devstoreaccount1;";
+        + $"BlobEndpoint=http://127.0.0.1:{Port}/devstoreaccount1;QueueEndpoint=http://127.0.0.1:{Port + 1}/devstoreaccount1;"
+        + $"TableEndpoint=http://127.0.0.1:{Port + 2}/devstoreaccount1;";
+
+    /// <summary>Whether the settings name no storage account but this emulator.</summary>
+    public static bool IsAskedFor(IConfiguration settings)
+    {
+        const string Storage = "AzureWebJobsStorage";
+        return settings[Storage] is { Length: > 0 } connection
+            ? connection.StartsWith("UseDevelopmentStorage", StringComparison.OrdinalIgnoreCase)
+            : !settings.GetSection(Storage).GetChildren().Any();
+    }
 
     /// <param name="repositoryRoot">Where package.json and package-lock.json name the Azurite to install.</param>
     /// <param name="dataFolder">Where Azurite keeps its data, its log, and the id of its process.</param>
-    /// <param name="port">The port of the blob service on 127.0.0.1.</param>
+    /// <param name="port">The first of three ports on 127.0.0.1: blobs, queues, tables.</param>
     /// <param name="say">Told in a sentence what takes time.</param>
     /// <param name="cancellation">Gives up the start.</param>
     /// <exception cref="UserErrorException">Node or npm is missing, or the port belongs to something else.</exception>
@@ -54,32 +75,42 @@ public sealed class Azurite : IAsyncDisposable
     {
         dataFolder = Path.GetFullPath(dataFolder);
         var pidFile = Path.Combine(dataFolder, "azurite.pid");
-        switch (await AskWhoAnswersAsync(port, cancellation))
+        bool wasLeft = FindLeft(pidFile, port) is not null;
+        string?[] answering = await Task.WhenAll(Services.Select((_, i) => AskWhoAnswersAsync(port + i, cancellation)));
+        for (int i = 0; i < Services.Length; i++)
         {
-            case { Length: > 0 } other when !other.StartsWith("Azurite-Blob/", StringComparison.Ordinal):
-                throw new UserErrorException(
-                    $"Port {port} on 127.0.0.1 is taken by something that is not Azurite ({other}). Stop it, or choose another port.");
-            case { Length: > 0 }:
-                return new(port, pidFile, Adopt(pidFile, port));
+            if (answering[i] is { } other && !other.StartsWith($"Azurite-{Services[i]}/", StringComparison.Ordinal))
+            {
+                throw new UserErrorException($"Port {port + i} on 127.0.0.1 is taken by something that is not Azurite's {Services[i]} service ({other}). "
+                    + "Stop it, or choose another port.");
+            }
+        }
+
+        if (Array.TrueForAll(answering, name => name is not null)) return new(port, pidFile, Adopt(pidFile, port), wasLeft);
+        if (Array.Exists(answering, name => name is not null))
+        {
+            throw new UserErrorException($"An Azurite on port {port} serves only some of blobs, queues and tables (ports {port} to {port + 2}), and all are needed. "
+                + "Stop it, or choose another port.");
         }
 
         await CheckNodeAsync(cancellation);
-        var script = Path.Combine(repositoryRoot, "node_modules", "azurite", "dist", "src", "blob", "main.js");
+        var script = Path.Combine(repositoryRoot, "node_modules", "azurite", "dist", "src", "azurite.js");
         if (!File.Exists(script))
             await InstallAsync(repositoryRoot, say, cancellation);
         Directory.CreateDirectory(dataFolder);
         var log = Path.Combine(dataFolder, "azurite.log");
         var (exitCode, output) = await RunAsync("node", repositoryRoot,
-            ["-e", DetachedStart, log, script, "--blobHost", "127.0.0.1", "--blobPort", $"{port}", "--location", dataFolder,
+            ["-e", DetachedStart, log, script, "--blobHost", "127.0.0.1", "--blobPort", $"{port}", "--queueHost", "127.0.0.1",
+                "--queuePort", $"{port + 1}", "--tableHost", "127.0.0.1", "--tablePort", $"{port + 2}", "--location", dataFolder,
                 "--skipApiVersionCheck", "--silent", "--disableTelemetry"], cancellation);
         if (exitCode != 0)
             throw new UserErrorException($"Azurite could not be started: {output.Trim()}");
         var process = int.Parse(output.Trim(), CultureInfo.InvariantCulture);
         await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port, Environment.ProcessId)), cancellation);
 
-        var azurite = new Azurite(port, pidFile, process);
+        var azurite = new Azurite(port, pidFile, process, wasLeft);
         var watch = Stopwatch.StartNew();
-        while (await AskWhoAnswersAsync(port, cancellation) is null)
+        while (await AskWhoAnswersAsync(port + 2, cancellation) is null) // tables come last
         {
             if (IsRunning(process) && watch.Elapsed < StartTimeout)
             {
@@ -104,6 +135,12 @@ public sealed class Azurite : IAsyncDisposable
         for (var watch = Stopwatch.StartNew(); IsRunning(process) && watch.Elapsed < StopTimeout;)
             await Task.Delay(50);
         File.Delete(_pidFile);
+    }
+
+    /// <summary>Waits until the Azurite that was started here has ended, however that came about; one of somebody else's is waited for in vain.</summary>
+    public async Task WaitForEndAsync(CancellationToken cancellation)
+    {
+        while (_ownedProcess is not { } process || IsRunning(process)) await Task.Delay(250, cancellation);
     }
 
     /// <summary>Null when nothing listens; otherwise the name that the listener gives itself.</summary>
@@ -175,13 +212,18 @@ public sealed class Azurite : IAsyncDisposable
     /// <summary>The process that a killed host left behind here; null: it is somebody else's, or that of a host that is alive.</summary>
     private static int? Adopt(string pidFile, int port)
     {
+        if (FindLeft(pidFile, port) is not { } left || !IsRunning(left.Pid)) return null;
+        File.WriteAllText(pidFile, JsonSerializer.Serialize(left with { Host = Environment.ProcessId }));
+        return left.Pid;
+    }
+
+    /// <summary>What an earlier host wrote here and did not take away at its end, unless that host is alive.</summary>
+    private static PidFile? FindLeft(string pidFile, int port)
+    {
         try
         {
             var left = JsonSerializer.Deserialize<PidFile>(File.ReadAllText(pidFile));
-            if (left is null || left.Port != port || !IsRunning(left.Pid) || (left.Host != Environment.ProcessId && IsRunning(left.Host, name: "")))
-                return null;
-            File.WriteAllText(pidFile, JsonSerializer.Serialize(left with { Host = Environment.ProcessId }));
-            return left.Pid;
+            return left is null || left.Port != port || (left.Host != Environment.ProcessId && IsRunning(left.Host, name: "")) ? null : left;
         }
         catch (Exception unknown) when (unknown is IOException or JsonException)
         {

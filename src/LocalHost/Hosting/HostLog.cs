@@ -1,0 +1,42 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+
+namespace RlhfFunctions.LocalHost.Hosting;
+
+/// <summary>One line an event, on standard error; the engine's chatter only on demand.</summary>
+/// <param name="isVerbose">Whole exceptions, too.</param>
+internal sealed class HostLog(bool isVerbose) : ConsoleFormatter(FormatterName)
+{
+    public const string FormatterName = "line";
+
+    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        string category = logEntry.Category[(logEntry.Category.LastIndexOf('.') + 1)..];
+        // The SDK also logs results, for dashboards: these have no text.
+        if (logEntry.Formatter(logEntry.State, logEntry.Exception)?.ReplaceLineEndings(" | ") is not { } message) return;
+        // The SDK wraps what a function threw; the innermost says it.
+        string exception = logEntry.Exception?.GetBaseException().Message.Split('\n') is { } lines ? $" ({string.Join(' ', lines.Take(2)).Trim()})" : "";
+        if (isVerbose && logEntry.Exception is not null) exception = Environment.NewLine + logEntry.Exception;
+        textWriter.WriteLine($"{DateTime.Now:HH:mm:ss} {logEntry.LogLevel.ToString().ToLowerInvariant()} {category}: {message}{exception}");
+    }
+}
+
+internal static class HostLogging
+{
+    public static ILoggingBuilder AddHostLog(this ILoggingBuilder logging, bool isVerbose)
+    {
+        logging.ClearProviders();
+        logging.Services.AddSingleton<ConsoleFormatter>(new HostLog(isVerbose));
+        logging.AddConsole(console =>
+        {
+            console.FormatterName = HostLog.FormatterName;
+            console.LogToStandardErrorThreshold = LogLevel.Trace;
+        });
+        // A line for each request to storage would drown all others; what fails there is reported by whoever asked.
+        logging.AddFilter("Azure", LogLevel.Critical);
+        logging.SetMinimumLevel(isVerbose ? LogLevel.Information : LogLevel.Warning);
+        return isVerbose ? logging : logging.AddFilter("DurableTask", LogLevel.Error).AddFilter("Host.Triggers.DurableTask", LogLevel.Error);
+    }
+}
