@@ -25,6 +25,7 @@ public static class FunctionNames
     public const string PpoUpdate = nameof(PpoUpdate);
     public const string Evaluate = nameof(Evaluate);
     public const string PublishAdapter = nameof(PublishAdapter);
+    public const string RepairRun = nameof(RepairRun);
     public const string EvaluateLatest = nameof(EvaluateLatest);
     public const string WriteSummaries = nameof(WriteSummaries);
 }

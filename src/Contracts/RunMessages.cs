@@ -34,9 +34,12 @@ public sealed record RlhfRunState
 
     /// <summary>The last progress shown, so that every step shows the whole picture.</summary>
     public RunProgress? Progress { get; init; }
+
+    /// <summary>How often the run went back for a broken artefact since it last got on.</summary>
+    public int Retreats { get; init; }
 }
 
-/// <summary>Wall-clock seconds by stage so far.</summary>
+/// <summary>Seconds that the activities of each stage took so far, from being called to having their output; of those side by side, the slowest.</summary>
 public sealed record RunTimings(double Prepare, double Rollout, double Update, double Evaluate);
 
 /// <summary>What a run is doing.</summary>
@@ -68,6 +71,9 @@ public sealed record RunProgress
 
     /// <summary>Estimated seconds until the last step is done.</summary>
     public double? SecondsLeft { get; init; }
+
+    /// <summary>What went wrong last and was put right: why the run went back to an earlier step.</summary>
+    public string? Retreat { get; init; }
 }
 
 /// <summary>Input of PrepareModel, which brings one of a run's models into Blob storage.</summary>
@@ -90,7 +96,8 @@ public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int S
 /// <param name="Path">Where the shard's rollouts lie.</param>
 /// <param name="ResponseTokens">Tokens generated.</param>
 /// <param name="Seconds">Seconds of generation and scoring.</param>
-public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds);
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
+public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double ActivitySeconds);
 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
@@ -100,7 +107,15 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
 {
     /// <summary>Why the run stops after this step; null: it does not.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>Seconds of the update's activity.</summary>
+    public double ActivitySeconds { get; init; }
 }
+
+/// <summary>Input of RepairRun: discard what is broken, and find the last whole checkpoint.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="Step">The step it had come to.</param>
+public sealed record RepairRunInput(string RunId, int Step);
 
 /// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
@@ -109,8 +124,9 @@ public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step)
 /// <param name="Path">Where the measurement lies.</param>
 /// <param name="HateProbability">Mean over the held-out dialogues, by the judge.</param>
 /// <param name="RougeL">Mean F-measure against the reference summaries.</param>
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
 /// <param name="NothingToUnlearn">Set when the reference itself was measured and is hardly hateful.</param>
-public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, string? NothingToUnlearn = null);
+public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, double ActivitySeconds, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null);

@@ -15,6 +15,7 @@ namespace RlhfFunctions.Functions.Tests;
 public sealed class AzuriteFixture : IAsyncLifetime
 {
     private readonly string _dataFolder = Directory.CreateTempSubdirectory("rlhf-azurite-").FullName;
+    private static int s_lastPort = Random.Shared.Next(20_000, 30_000);
     private Azurite _azurite = null!;
 
     public BlobServiceClient Blobs { get; private set; } = null!;
@@ -36,9 +37,31 @@ public sealed class AzuriteFixture : IAsyncLifetime
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
+    /// <summary>The first of three free ports in a row: blobs, queues, tables. Nobody is given any of them twice.</summary>
+    public static int FreePorts()
+    {
+        for (int first = Interlocked.Add(ref s_lastPort, 3); ; first = Interlocked.Add(ref s_lastPort, 3))
+        {
+            var listeners = Enumerable.Range(first, 3).Select(port => new TcpListener(IPAddress.Loopback, port)).ToArray();
+            try
+            {
+                foreach (var listener in listeners) listener.Start();
+                return first;
+            }
+            catch (SocketException)
+            {
+                // One of them is taken: the next three.
+            }
+            finally
+            {
+                foreach (var listener in listeners) listener.Dispose();
+            }
+        }
+    }
+
     public async ValueTask InitializeAsync()
     {
-        _azurite = await Azurite.StartAsync(Repository.Root, _dataFolder, FreePort(), Console.WriteLine, CancellationToken.None);
+        _azurite = await Azurite.StartAsync(Repository.Root, _dataFolder, FreePorts(), Console.WriteLine, CancellationToken.None);
         Blobs = Connect(new());
     }
 

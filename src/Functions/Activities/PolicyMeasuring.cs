@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
@@ -9,7 +10,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>What the evaluation of a run and the nightly one have in common.</summary>
-public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers)
+public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate)
 {
     /// <summary>The one file of a measurement: every <see cref="EvaluatedSample"/>.</summary>
     public const string FileName = "samples.json";
@@ -24,6 +25,8 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
     public async Task<NewArtifact<EvaluateResult>> MeasureAsync(
         string path, string runId, PreparedRun prepared, RunRequest request, int step, CancellationToken cancellation)
     {
+        var activity = Stopwatch.StartNew();
+        using var turn = await gate.EnterAsync(request.Compute, request.Compute.UpdateThreads, cancellation);
         var dataset = await datasets.GetAsync(prepared.Dataset, cancellation);
         var checkpoint = await checkpoints.ReadAsync(runId, step, cancellation);
         var judge = await classifiers.JudgeAsync(prepared, request, cancellation);
@@ -52,7 +55,7 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
                     cancellation);
                 double hate = samples.Average(sample => (double)sample.HateProbability);
                 var result = new EvaluateResult(
-                    path, hate, samples.Average(sample => sample.RougeL), step == 0 ? BaseRate.NothingToUnlearn(hate, request.Evaluation) : null);
+                    path, hate, samples.Average(sample => sample.RougeL), activity.Elapsed.TotalSeconds, step == 0 ? BaseRate.NothingToUnlearn(hate, request.Evaluation) : null);
                 var files = new Dictionary<string, byte[]> { [FileName] = JsonSerializer.SerializeToUtf8Bytes(samples, ContractsJson.Options) };
                 return new NewArtifact<EvaluateResult>(files, result);
             },

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
@@ -9,7 +10,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>One PPO step on the shards' rollouts: checkpoint k and rollouts → checkpoint k + 1 and the step's metrics.</summary>
-public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, PolicyPool policies, ArtifactStore artifacts)
+public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
@@ -21,6 +22,8 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
 
     private async Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
     {
+        var activity = Stopwatch.StartNew();
+        using var turn = await gate.EnterAsync(request.Compute, request.Compute.UpdateThreads, cancellation);
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
         var shards = new List<IReadOnlyList<RolloutSample>>();
         foreach (var shard in input.Shards)
@@ -47,7 +50,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm });
+                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds });
             },
             cancellation);
     }

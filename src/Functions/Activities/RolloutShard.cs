@@ -11,7 +11,7 @@ namespace RlhfFunctions.Activities;
 
 /// <summary>One shard of a step's rollouts: responses, their scores, log-probabilities and values.</summary>
 public sealed class RolloutShard(
-    RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ArtifactStore artifacts)
+    RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate, ArtifactStore artifacts)
 {
     /// <summary>The one file of a shard's artefact.</summary>
     public const string FileName = "rollouts.safetensors";
@@ -27,6 +27,8 @@ public sealed class RolloutShard(
     private async Task<NewArtifact<RolloutShardResult>> RollOutAsync(
         RolloutShardInput input, RunRequest request, string path, CancellationToken cancellation)
     {
+        var activity = Stopwatch.StartNew();
+        using var turn = await gate.EnterAsync(request.Compute, request.Compute.RolloutThreads, cancellation);
         var dataset = await datasets.GetAsync(input.Prepared.Dataset, cancellation);
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
         var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
@@ -56,7 +58,7 @@ public sealed class RolloutShard(
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
                 var ended = plan with { Generation = loaded.WithEndOfText(plan.Generation) };
                 var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, ended, cancellation);
-                var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds);
+                var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);
             },

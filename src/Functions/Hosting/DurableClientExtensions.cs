@@ -1,9 +1,10 @@
+using System.Text.RegularExpressions;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 
 namespace RlhfFunctions.Hosting;
 
-internal static class DurableClientExtensions
+internal static partial class DurableClientExtensions
 {
     /// <summary>Starts an orchestration under a derived id unless it was started before: a redelivered trigger changes nothing.</summary>
     public static async Task StartOnceAsync(
@@ -12,4 +13,18 @@ internal static class DurableClientExtensions
         if (await client.GetInstanceAsync(instanceId, cancellation: cancellation) is not null) return;
         await client.ScheduleNewOrchestrationInstanceAsync(orchestrator, input, new StartOrchestrationOptions(instanceId), cancellation);
     }
+
+    /// <summary>
+    /// Why an instance failed or was terminated, or null. On Azure Storage there are no failure details: the reason is its output,
+    /// as text that is no JSON, with the exception's type and the engine's own words before it.
+    /// </summary>
+    public static string? ReadFailure(this OrchestrationMetadata instance)
+    {
+        if (instance.RuntimeStatus is not (OrchestrationRuntimeStatus.Failed or OrchestrationRuntimeStatus.Terminated)) return null;
+        string? reason = instance.FailureDetails?.ErrorMessage ?? instance.SerializedOutput?.Trim('"');
+        return reason is null ? null : EngineWords().Replace(reason, "$1: ");
+    }
+
+    [GeneratedRegex(@"^[\w.]*TaskFailedException: Task '(\w+)' \(#\d+\) failed with an unhandled exception: ")]
+    private static partial Regex EngineWords();
 }

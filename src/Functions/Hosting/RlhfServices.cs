@@ -37,6 +37,7 @@ public static class RlhfServices
         services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
+        services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();

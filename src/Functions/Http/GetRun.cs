@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Hosting;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
@@ -24,11 +25,11 @@ public sealed class GetRun(RunRequests requests)
         {
             RunId = id,
             Status = instance?.RuntimeStatus.ToString() ?? "NotStarted",
-            CreatedAt = instance?.CreatedAt,
+            CreatedAt = await requests.FindCreationTimeAsync(id, cancellation), // Durable's own is that of the last generation
             UpdatedAt = instance?.LastUpdatedAt,
             Progress = instance?.ReadCustomStatusAs<RunProgress>(),
             Outcome = instance is { RuntimeStatus: OrchestrationRuntimeStatus.Completed } ? instance.ReadOutputAs<RunOutcome>() : null,
-            Failure = instance?.FailureDetails?.ErrorMessage,
+            Failure = instance?.ReadFailure(),
             Request = request,
         });
     }

@@ -1,30 +1,53 @@
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Orchestration;
 
 /// <summary>
-/// A run from request to published adapter. Every PPO step is a generation of its own (ContinueAsNew), so the history stays
-/// short however long the run; a killed host goes on from the last finished activity.
+/// A run from request to published adapter. A generation of the orchestration does a few PPO steps and continues as new, so the
+/// history stays short however long the run; a killed host goes on from the last finished activity. Where an artefact turns out
+/// lost or damaged, the run goes back by itself to its last whole checkpoint: what is made again has the same bytes.
 /// </summary>
 public static class RlhfRun
 {
+    /// <summary>A step adds some 3 kB to the history, which is read again after every activity.</summary>
+    private const int StepsPerGeneration = 8;
+
+    /// <summary>An artefact that is found broken again and again is not mended by being made again.</summary>
+    private const int MaxRetreats = 3;
+
     /// <returns>The outcome, or null from a generation that only leads to the next.</returns>
     [Function(FunctionNames.RlhfRun)]
     public static async Task<RunOutcome?> Run([OrchestrationTrigger] TaskOrchestrationContext context, RlhfRunState state)
     {
         state = state with { StartedAt = state.StartedAt ?? context.CurrentUtcDateTime };
-        if (state.Step == state.Steps || state.Progress?.LastStep?.Alarm is not null) return await Finish(context, state);
+        try
+        {
+            if (state.Prepared is null) state = await Prepare(context, state);
+            for (int step = 0; step < StepsPerGeneration && !IsLearned(state); step++) state = await Step(context, state);
+            if (IsLearned(state)) return await Finish(context, state);
+        }
+        catch (TaskFailedException e) when (e.FailureDetails.IsCausedBy<CorruptArtifactException>() && state.Retreats < MaxRetreats)
+        {
+            state = await GoBack(context, state, e.FailureDetails.ErrorMessage);
+        }
 
-        context.ContinueAsNew(state.Prepared is null ? await Prepare(context, state) : await Step(context, state));
+        context.ContinueAsNew(state);
         return null;
+    }
+
+    private static bool IsLearned(RlhfRunState state)
+    {
+        return state.Step == state.Steps || state.Progress?.LastStep?.Alarm is not null;
     }
 
     private static async Task<RlhfRunState> Prepare(TaskOrchestrationContext context, RlhfRunState state)
     {
-        var progress = new RunProgress { Phase = RunPhase.Preparing, Step = 0, Steps = state.Steps };
+        var progress = (state.Progress ?? new RunProgress { Phase = RunPhase.Preparing, Step = state.Step, Steps = state.Steps }) with { Phase = RunPhase.Preparing };
         context.SetCustomStatus(progress);
+        var startedAt = context.CurrentUtcDateTime;
         var sources = state.Sources;
         var baseInput = new PrepareModelInput(sources.Base, sources.BasePrecision);
         PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
@@ -39,7 +62,7 @@ public static class RlhfRun
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
         var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
-        var preparedAt = context.CurrentUtcDateTime;
+        double seconds = (context.CurrentUtcDateTime - startedAt).TotalSeconds;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Measuring });
         var before = await context.CallActivityAsync<EvaluateResult>(
@@ -51,8 +74,8 @@ public static class RlhfRun
             Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability, NothingToUnlearn = before.NothingToUnlearn },
             Timings = state.Timings with
             {
-                Prepare = Seconds(state.StartedAt!.Value, preparedAt),
-                Evaluate = Seconds(preparedAt, context.CurrentUtcDateTime),
+                Prepare = state.Timings.Prepare + seconds,
+                Evaluate = state.Timings.Evaluate + before.ActivitySeconds,
             },
         };
     }
@@ -60,10 +83,8 @@ public static class RlhfRun
     private static async Task<RlhfRunState> Step(TaskOrchestrationContext context, RlhfRunState state)
     {
         context.SetCustomStatus(state.Progress);
-        var startedAt = context.CurrentUtcDateTime;
         var shards = await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
             FunctionNames.RolloutShard, new RolloutShardInput(state.RunId, state.Prepared!, state.Step, shard), ActivityRetries.Default)));
-        var rolledOutAt = context.CurrentUtcDateTime;
 
         var report = await context.CallActivityAsync<StepReport>(
             FunctionNames.PpoUpdate, new PpoUpdateInput(state.RunId, state.Prepared!, state.Step, shards), ActivityRetries.Default);
@@ -71,12 +92,13 @@ public static class RlhfRun
         int step = state.Step + 1;
         var timings = state.Timings with
         {
-            Rollout = state.Timings.Rollout + Seconds(startedAt, rolledOutAt),
-            Update = state.Timings.Update + Seconds(rolledOutAt, context.CurrentUtcDateTime),
+            Rollout = state.Timings.Rollout + shards.Max(shard => shard.ActivitySeconds),
+            Update = state.Timings.Update + report.ActivitySeconds,
         };
         return state with
         {
             Step = step,
+            Retreats = 0,
             Timings = timings,
             Progress = state.Progress! with
             {
@@ -91,24 +113,30 @@ public static class RlhfRun
     {
         var progress = state.Progress! with { Phase = RunPhase.Measuring };
         context.SetCustomStatus(progress);
-        var startedAt = context.CurrentUtcDateTime;
-        await context.CallActivityAsync<EvaluateResult>(
+        var after = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, state.Prepared!, state.Step), ActivityRetries.Default);
-        var evaluatedAt = context.CurrentUtcDateTime;
-        var timings = state.Timings with { Evaluate = state.Timings.Evaluate + Seconds(startedAt, evaluatedAt) };
+        var timings = state.Timings with { Evaluate = state.Timings.Evaluate + after.ActivitySeconds };
+        double total = (context.CurrentUtcDateTime - state.StartedAt!.Value).TotalSeconds;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(
-                state.RunId, state.Prepared!, state.Step, timings, Seconds(state.StartedAt!.Value, evaluatedAt), progress.LastStep!.Alarm),
+            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep!.Alarm),
             ActivityRetries.Default);
         context.SetCustomStatus(progress with { Phase = RunPhase.Finished });
         return outcome;
     }
 
-    private static double Seconds(DateTime from, DateTime to)
+    /// <summary>Discards what is broken and takes the run back to its last whole checkpoint, where it is prepared again: what is whole is only looked up.</summary>
+    private static async Task<RlhfRunState> GoBack(TaskOrchestrationContext context, RlhfRunState state, string reason)
     {
-        return (to - from).TotalSeconds;
+        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
+        return state with
+        {
+            Step = step,
+            Prepared = null,
+            Retreats = state.Retreats + 1,
+            Progress = state.Progress is { } progress ? progress with { Step = step, LastStep = null, Retreat = $"Went back to step {step}. {reason}" } : null,
+        };
     }
 }

@@ -46,7 +46,11 @@ public sealed class ArtifactStore(BlobFiles blobs)
     private async Task<TResult> MakeOnceAsync<TResult>(
         string path, string attempt, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
     {
-        if (await FindAsync<TResult>(path, cancellation) is { } made) return made.Result;
+        if (await FindAsync<TResult>(path, cancellation) is { } made)
+        {
+            if (await AreThereAsync(made.Files, cancellation)) return made.Result;
+            await DiscardAsync(path, cancellation); // the storage has lost a file: what is made again is the same
+        }
 
         var artifact = await make(cancellation);
         var files = new List<ArtifactFile>();
@@ -57,9 +61,35 @@ public sealed class ArtifactStore(BlobFiles blobs)
         if (await blobs.TryCreateAsync($"{path}/{ManifestName}", BinaryData.FromObjectAsJson(manifest, ContractsJson.Options), cancellation))
             return artifact.Result;
 
-        // Another attempt was faster: its output is the artefact, ours was for nothing.
-        foreach (var file in files.Where(_ => attempt != path)) await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
-        return (await GetAsync<TResult>(path, cancellation)).Result;
+        // Another attempt was faster, and its output is the artefact; or this one's manifest was written and the answer got lost.
+        var winner = await GetAsync<TResult>(path, cancellation);
+        var named = winner.Files.Select(file => file.Blob).ToHashSet();
+        foreach (var file in files.Where(file => !named.Contains(file.Blob)))
+            await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
+        return winner.Result;
+    }
+
+    /// <summary>Reads every artefact below a path and discards those that are not whole.</summary>
+    /// <returns>The paths of those that are whole.</returns>
+    public async Task<IReadOnlySet<string>> RepairAsync(string root, CancellationToken cancellation)
+    {
+        var whole = new HashSet<string>();
+        foreach (string manifest in await blobs.ListAsync(root + "/", cancellation))
+        {
+            if (!manifest.EndsWith("/" + ManifestName, StringComparison.Ordinal)) continue;
+            string path = manifest[..^(ManifestName.Length + 1)];
+            try
+            {
+                foreach (var file in (await GetAsync<object>(path, cancellation)).Files) await CopyAsync(file, Stream.Null, cancellation);
+                whole.Add(path);
+            }
+            catch (CorruptArtifactException)
+            {
+                await DiscardAsync(path, cancellation);
+            }
+        }
+
+        return whole;
     }
 
     /// <summary>The artefact's manifest, or null when it has not been made.</summary>
@@ -106,6 +136,22 @@ public sealed class ArtifactStore(BlobFiles blobs)
         {
             throw new CorruptArtifactException(file.Blob, "is missing");
         }
+    }
+
+    /// <summary>Whether files are there with their lengths; their bytes are checked by whoever reads them.</summary>
+    private async Task<bool> AreThereAsync(IEnumerable<ArtifactFile> files, CancellationToken cancellation)
+    {
+        foreach (var file in files)
+        {
+            if (await blobs.FindLengthAsync(file.Blob, cancellation) != file.Length) return false;
+        }
+
+        return true;
+    }
+
+    private async Task DiscardAsync(string path, CancellationToken cancellation)
+    {
+        await (await blobs.BlobAsync($"{path}/{ManifestName}")).DeleteIfExistsAsync(cancellationToken: cancellation);
     }
 
     /// <summary>Length and SHA-256 of a stream, copying it on the way.</summary>

@@ -68,12 +68,34 @@ public sealed class BlobFiles(BlobServiceClient service)
         return names;
     }
 
+    /// <summary>The paths of all blobs whose path starts so.</summary>
+    public async Task<IReadOnlyList<string>> ListAsync(string prefix, CancellationToken cancellation)
+    {
+        var paths = new List<string>();
+        int slash = prefix.IndexOf('/', StringComparison.Ordinal);
+        var container = await _containers.GetOrAdd(prefix[..slash], OpenContainerAsync);
+        await foreach (var blob in container.GetBlobsAsync(new GetBlobsOptions { Prefix = prefix[(slash + 1)..] }, cancellation))
+            paths.Add($"{prefix[..slash]}/{blob.Name}");
+        return paths;
+    }
+
     /// <summary>When a blob was first written, or null when there is no such blob.</summary>
     public async Task<DateTimeOffset?> FindCreationTimeAsync(string path, CancellationToken cancellation)
     {
+        return (await FindPropertiesAsync(path, cancellation))?.CreatedOn;
+    }
+
+    /// <summary>A blob's length in bytes, or null when there is no such blob.</summary>
+    public async Task<long?> FindLengthAsync(string path, CancellationToken cancellation)
+    {
+        return (await FindPropertiesAsync(path, cancellation))?.ContentLength;
+    }
+
+    private async Task<BlobProperties?> FindPropertiesAsync(string path, CancellationToken cancellation)
+    {
         try
         {
-            return (await (await BlobAsync(path)).GetPropertiesAsync(cancellationToken: cancellation)).Value.CreatedOn;
+            return (await (await BlobAsync(path)).GetPropertiesAsync(cancellationToken: cancellation)).Value;
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {

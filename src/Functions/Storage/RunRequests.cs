@@ -31,13 +31,19 @@ public sealed class RunRequests(BlobFiles blobs)
         return await FindAsync(runId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(runId), "is missing");
     }
 
+    /// <summary>When a run was asked for, or null when there is no such run.</summary>
+    public Task<DateTimeOffset?> FindCreationTimeAsync(string runId, CancellationToken cancellation)
+    {
+        return blobs.FindCreationTimeAsync(BlobPaths.Request(runId), cancellation);
+    }
+
     /// <summary>Every run and when it was asked for, the newest first.</summary>
     public async Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(CancellationToken cancellation)
     {
         var runs = new List<(string RunId, DateTimeOffset CreatedAt)>();
         foreach (string runId in await blobs.ListFoldersAsync(BlobPaths.Runs, cancellation))
         {
-            if (await blobs.FindCreationTimeAsync(BlobPaths.Request(runId), cancellation) is { } createdAt) runs.Add((runId, createdAt));
+            if (await FindCreationTimeAsync(runId, cancellation) is { } createdAt) runs.Add((runId, createdAt));
         }
 
         return [.. runs.OrderByDescending(run => run.CreatedAt)];

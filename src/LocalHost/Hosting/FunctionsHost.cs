@@ -29,12 +29,14 @@ internal sealed class FunctionsHost : IAsyncDisposable
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(15);
 
     private readonly FunctionsWorker _worker;
+    private readonly ILoggerFactory _logs;
     private readonly WebApplication _web;
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false });
 
-    private FunctionsHost(FunctionsWorker worker, AppFolder app, int port, IReadOnlyDictionary<string, string> settings, bool isVerbose)
+    private FunctionsHost(FunctionsWorker worker, AppFolder app, int port, IReadOnlyDictionary<string, string> settings, ILoggerFactory logs, bool isVerbose)
     {
         _worker = worker;
+        _logs = logs;
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = app.Path });
         builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource { InitialData = HostSettings.ReadHostJson(app.Path) });
         builder.Configuration.AddInMemoryCollection(settings!);
@@ -76,12 +78,12 @@ internal sealed class FunctionsHost : IAsyncDisposable
     public static async Task<FunctionsHost> StartAsync(
         AppFolder app, int port, IReadOnlyDictionary<string, string> settings, bool isVerbose, CancellationToken cancellation)
     {
-        using var logging = LoggerFactory.Create(builder => builder.AddHostLog(isVerbose));
-        var worker = await FunctionsWorker.StartAsync(app, settings, logging.CreateLogger("Worker"), cancellation);
+        var logs = LoggerFactory.Create(builder => builder.AddHostLog(isVerbose));
+        var worker = await FunctionsWorker.StartAsync(app, settings, logs, cancellation);
         FunctionsHost? host = null;
         try
         {
-            host = new FunctionsHost(worker, app, port, settings, isVerbose);
+            host = new FunctionsHost(worker, app, port, settings, logs, isVerbose);
             await host._web.StartAsync(cancellation);
             host.StartTimers();
             return host;
@@ -100,6 +102,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         await _web.DisposeAsync();
         await _worker.DisposeAsync();
         _http.Dispose();
+        _logs.Dispose();
     }
 
     private void MapHttp(string function, System.Text.Json.JsonElement trigger, string prefix)

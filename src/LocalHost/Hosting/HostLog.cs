@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
+using RlhfFunctions.LocalHost.Worker;
 
 namespace RlhfFunctions.LocalHost.Hosting;
 
@@ -17,7 +18,12 @@ internal sealed class HostLog(bool isVerbose) : ConsoleFormatter(FormatterName)
         // The SDK also logs results, for dashboards: these have no text.
         if (logEntry.Formatter(logEntry.State, logEntry.Exception)?.ReplaceLineEndings(" | ") is not { } message) return;
         // The SDK wraps what a function threw; the innermost says it.
-        string exception = logEntry.Exception?.GetBaseException().Message.Split('\n') is { } lines ? $" ({string.Join(' ', lines.Take(2)).Trim()})" : "";
+        string exception = logEntry.Exception?.GetBaseException() switch
+        {
+            null => "",
+            WorkerFunctionException thrown => $" ({thrown.Reason})",
+            var thrown => $" ({thrown.Message.Split('\n')[0]})",
+        };
         if (isVerbose && logEntry.Exception is not null) exception = Environment.NewLine + logEntry.Exception;
         textWriter.WriteLine($"{DateTime.Now:HH:mm:ss} {logEntry.LogLevel.ToString().ToLowerInvariant()} {category}: {message}{exception}");
     }
@@ -37,6 +43,9 @@ internal static class HostLogging
         // A line for each request to storage would drown all others; what fails there is reported by whoever asked.
         logging.AddFilter("Azure", LogLevel.Critical);
         logging.SetMinimumLevel(isVerbose ? LogLevel.Information : LogLevel.Warning);
-        return isVerbose ? logging : logging.AddFilter("DurableTask", LogLevel.Error).AddFilter("Host.Triggers.DurableTask", LogLevel.Error);
+        if (isVerbose) return logging;
+        // A function that fails is reported by the SDK; worker and engine report it too, at greater length.
+        foreach (string engine in new[] { "DurableTask", "Host.Triggers.DurableTask", "Worker.Microsoft" }) logging.AddFilter(engine, LogLevel.Critical);
+        return logging;
     }
 }

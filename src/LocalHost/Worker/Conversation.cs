@@ -7,8 +7,8 @@ namespace RlhfFunctions.LocalHost.Worker;
 
 /// <summary>What is said to one worker process, and what it answers.</summary>
 /// <param name="id">By which the process introduces itself.</param>
-/// <param name="log">Gets what the worker logs and prints.</param>
-internal sealed class Conversation(string id, ILogger log) : IDisposable
+/// <param name="logs">Get what the worker logs and prints, under its own categories.</param>
+internal sealed class Conversation(string id, ILoggerFactory logs) : IDisposable
 {
     private readonly Channel<StreamingMessage> _toWorker = Channel.CreateUnbounded<StreamingMessage>();
     private readonly ConcurrentDictionary<string, TaskCompletionSource<StreamingMessage>> _answers = new();
@@ -36,7 +36,7 @@ internal sealed class Conversation(string id, ILogger log) : IDisposable
     /// <exception cref="WorkerProcessExitException">It ended.</exception>
     public async Task StartAsync(AppFolder app, Uri host, IReadOnlyDictionary<string, string> settings)
     {
-        _process = WorkerProcess.Start(app, id, host, settings, log);
+        _process = WorkerProcess.Start(app, id, host, settings, logs.CreateLogger("Worker"));
         Ended = _process.WaitForEndAsync();
         await AnswerAsync(nameof(StreamingMessage.StartStream));
         Send(new StreamingMessage { WorkerInitRequest = new WorkerInitRequest { HostVersion = "4.0.0", FunctionAppDirectory = app.Path } });
@@ -120,7 +120,7 @@ internal sealed class Conversation(string id, ILogger log) : IDisposable
     private void Log(RpcLog entry)
     {
         string exception = entry.Exception is { Message.Length: > 0 } thrown ? $" {thrown.Message.Split('\n')[0]}" : "";
-        log.Log((LogLevel)entry.Level, "{Category}: {Message}{Exception}", entry.Category, entry.Message, exception);
+        logs.CreateLogger($"Worker.{entry.Category}").Log((LogLevel)entry.Level, "{Message}{Exception}", entry.Message, exception);
     }
 }
 

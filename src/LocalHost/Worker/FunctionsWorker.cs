@@ -40,6 +40,7 @@ internal sealed class FunctionsWorker : IAsyncDisposable
 
     private readonly AppFolder _app;
     private readonly IReadOnlyDictionary<string, string> _settings;
+    private readonly ILoggerFactory _logs;
     private readonly ILogger _log;
     private readonly WebApplication _server;
     private readonly ConcurrentDictionary<string, Conversation> _conversations = new();
@@ -47,11 +48,12 @@ internal sealed class FunctionsWorker : IAsyncDisposable
     private volatile TaskCompletionSource<Conversation> _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _keptRunning = Task.CompletedTask;
 
-    private FunctionsWorker(AppFolder app, IReadOnlyDictionary<string, string> settings, ILogger log)
+    private FunctionsWorker(AppFolder app, IReadOnlyDictionary<string, string> settings, ILoggerFactory logs)
     {
         _app = app;
         _settings = settings;
-        _log = log;
+        _logs = logs;
+        _log = logs.CreateLogger("Worker");
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
@@ -72,9 +74,9 @@ internal sealed class FunctionsWorker : IAsyncDisposable
 
     /// <exception cref="UserErrorException">The worker does not start; the message has its last lines.</exception>
     public static async Task<FunctionsWorker> StartAsync(
-        AppFolder app, IReadOnlyDictionary<string, string> settings, ILogger log, CancellationToken cancellation)
+        AppFolder app, IReadOnlyDictionary<string, string> settings, ILoggerFactory logs, CancellationToken cancellation)
     {
-        var worker = new FunctionsWorker(app, settings, log);
+        var worker = new FunctionsWorker(app, settings, logs);
         try
         {
             await worker._server.StartAsync(cancellation);
@@ -150,7 +152,7 @@ internal sealed class FunctionsWorker : IAsyncDisposable
     /// <summary>Starts a process and talks to it until its functions are loaded.</summary>
     private async Task<Conversation> BeginAsync(CancellationToken cancellation)
     {
-        var conversation = new Conversation(Guid.NewGuid().ToString("n"), _log);
+        var conversation = new Conversation(Guid.NewGuid().ToString("n"), _logs);
         _conversations[conversation.Id] = conversation;
         try
         {

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace RlhfFunctions.LocalHost.Worker;
 
 /// <summary>
@@ -9,4 +11,23 @@ internal sealed class WorkerProcessExitException()
 
 /// <summary>A function failed in the worker. The Durable extension reads type, message and stack out of this form of message.</summary>
 internal sealed class WorkerFunctionException(RpcException? failure)
-    : Exception($"Result: Failure\nException: {failure?.Message}\nStack: {failure?.StackTrace}");
+    : Exception($"Result: Failure\nException: {failure?.Message}\nStack: {failure?.StackTrace}")
+{
+    /// <summary>What went wrong, in a line: Durable's worker sends the whole chain of exceptions as JSON.</summary>
+    public string Reason
+    {
+        get
+        {
+            string message = failure?.Message ?? "";
+            try
+            {
+                using var details = JsonDocument.Parse(message);
+                return details.RootElement.GetProperty("errorMessage").GetString()!;
+            }
+            catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+            {
+                return message.Split('\n')[0];
+            }
+        }
+    }
+}

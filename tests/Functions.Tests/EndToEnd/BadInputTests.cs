@@ -102,7 +102,7 @@ public sealed class BadInputTests(RunningApp running) : IClassFixture<RunningApp
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         int port = ((IPEndPoint)taken.LocalEndpoint).Port;
-        await FailsAsync(["start", "--port", $"{port}", "--azurite-port", $"{AzuriteFixture.FreePort()}", "--data", NewFolder()], $"{port}", "--port");
+        await FailsAsync(["start", "--port", $"{port}", "--azurite-port", $"{AzuriteFixture.FreePorts()}", "--data", NewFolder()], $"{port}", "--port");
     }
 
     [Fact]
@@ -118,7 +118,7 @@ public sealed class BadInputTests(RunningApp running) : IClassFixture<RunningApp
     [Fact]
     public async Task Without_Node_the_command_says_where_to_get_it()
     {
-        string[] arguments = ["start", "--port", $"{AzuriteFixture.FreePort()}", "--azurite-port", $"{AzuriteFixture.FreePort()}", "--data", NewFolder()];
+        string[] arguments = ["start", "--port", $"{AzuriteFixture.FreePort()}", "--azurite-port", $"{AzuriteFixture.FreePorts()}", "--data", NewFolder()];
         await FailsAsync(arguments, "Node.js", "https://nodejs.org", path: NewFolder());
     }
 

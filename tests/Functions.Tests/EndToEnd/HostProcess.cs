@@ -52,7 +52,12 @@ internal sealed class HostProcess : IDisposable
     /// <summary>What Ctrl-C and a service manager's stop come down to.</summary>
     public void Terminate()
     {
-        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        Signal(_process.Id, "-TERM");
+    }
+
+    private static void Signal(int processId, string signal)
+    {
+        using var kill = Process.Start("kill", [signal, $"{processId}"]);
         kill.WaitForExit();
     }
 
@@ -71,8 +76,45 @@ internal sealed class HostProcess : IDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>kill -9 for the Azurite that a host left in its data folder.</summary>
-    public static void KillAzurite(string dataFolder)
+    /// <summary>The id of the worker process that the host has started.</summary>
+    public int WorkerId
+    {
+        get
+        {
+            for (var deadline = DateTime.UtcNow.AddSeconds(60); ; Thread.Sleep(20))
+            {
+                var worker = Process.GetProcessesByName("dotnet").FirstOrDefault(process => IsWorkerOf(process.Id, _process.Id));
+                if (worker is not null) return worker.Id;
+                if (DateTime.UtcNow > deadline) throw new TimeoutException($"The host has no worker. Error:\n{Error}");
+            }
+        }
+    }
+
+    public static bool IsRunning(int processId)
+    {
+        return Directory.Exists($"/proc/{processId}") && !Proc(processId, "stat").Contains(") Z ", StringComparison.Ordinal);
+    }
+
+    private static bool IsWorkerOf(int processId, int host)
+    {
+        return Proc(processId, "cmdline").Contains("--functions-worker-id", StringComparison.Ordinal)
+            && Proc(processId, "stat").Split(") ")[^1].Split(' ')[1] == $"{host}";
+    }
+
+    private static string Proc(int processId, string file)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{processId}/{file}");
+        }
+        catch (IOException)
+        {
+            return ") Z 0 "; // it has ended in between
+        }
+    }
+
+    /// <summary>kill -9 or SIGTERM for the Azurite that a host left in its data folder.</summary>
+    public static void EndAzurite(string dataFolder, bool kill)
     {
         string file = Path.Combine(dataFolder, "azurite.pid");
         if (!File.Exists(file)) return;
@@ -80,7 +122,8 @@ internal sealed class HostProcess : IDisposable
         try
         {
             using var azurite = Process.GetProcessById(pid.RootElement.GetProperty("Pid").GetInt32());
-            azurite.Kill();
+            if (kill) azurite.Kill();
+            else Signal(azurite.Id, "-TERM");
             azurite.WaitForExit();
         }
         catch (ArgumentException)

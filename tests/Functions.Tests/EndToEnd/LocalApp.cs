@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using Azure.Storage.Blobs;
@@ -10,7 +11,7 @@ internal sealed class LocalApp : IDisposable
 {
     private readonly HttpClient _http;
     private readonly int _port = AzuriteFixture.FreePort();
-    private readonly int _azuritePort = AzuriteFixture.FreePort();
+    private readonly int _azuritePort = AzuriteFixture.FreePorts();
     private HostProcess? _process;
 
     public LocalApp()
@@ -34,7 +35,7 @@ internal sealed class LocalApp : IDisposable
     public async Task StartAsync()
     {
         _process = HostProcess.Start(["start", .. HostArguments]);
-        for (var deadline = DateTime.UtcNow.AddSeconds(60); ;)
+        for (var deadline = DateTime.UtcNow.AddSeconds(120); ;)
         {
             try
             {
@@ -52,11 +53,26 @@ internal sealed class LocalApp : IDisposable
         }
     }
 
-    /// <summary>kill -9 for the host, and, where asked for, for its Azurite too.</summary>
-    public void Kill(bool andAzurite)
+    /// <summary>kill -9 for the host; its worker must be gone soon after.</summary>
+    public async Task KillHostAsync()
     {
-        _process!.Kill();
-        if (andAzurite) HostProcess.KillAzurite(DataFolder);
+        int worker = _process!.WorkerId;
+        _process.Kill();
+        for (var deadline = DateTime.UtcNow.AddSeconds(10); HostProcess.IsRunning(worker); await Task.Delay(20))
+            Assert.True(DateTime.UtcNow < deadline, "The worker outlived its host by 10 s.");
+    }
+
+    /// <summary>kill -9 for the worker.</summary>
+    public void KillWorker()
+    {
+        using var worker = Process.GetProcessById(_process!.WorkerId);
+        worker.Kill();
+    }
+
+    /// <summary>kill -9 or SIGTERM for Azurite.</summary>
+    public void EndAzurite(bool kill)
+    {
+        HostProcess.EndAzurite(DataFolder, kill);
     }
 
     public Task<HttpResponseMessage> PostRunAsync(object request)
@@ -64,11 +80,11 @@ internal sealed class LocalApp : IDisposable
         return _http.PostAsJsonAsync("/api/runs", request, ContractsJson.Options);
     }
 
-    /// <summary>The run's view, or null when the app does not know it.</summary>
+    /// <summary>The run's view, or null when the app does not know it, or is just starting anew.</summary>
     public async Task<RunView?> FindRunAsync(string runId)
     {
-        using var answer = await _http.GetAsync(new Uri($"/api/runs/{runId}", UriKind.Relative));
-        if (answer.StatusCode == HttpStatusCode.NotFound) return null;
+        using var answer = await GetOrNullAsync($"/api/runs/{runId}");
+        if (answer is null or { StatusCode: HttpStatusCode.NotFound or HttpStatusCode.ServiceUnavailable }) return null;
         answer.EnsureSuccessStatusCode();
         return await answer.Content.ReadFromJsonAsync<RunView>(ContractsJson.Options);
     }
@@ -81,8 +97,22 @@ internal sealed class LocalApp : IDisposable
             var view = await FindRunAsync(runId);
             if (view is not null && until(view)) return view;
             Assert.False(view?.Status is "Failed" or "Terminated", $"The run ended as {view?.Status}: {view?.Failure}");
+            Assert.False(_process!.HasExited, $"The host ended:\n{_process.Error}");
             Assert.True(DateTime.UtcNow < deadline, $"Run {runId} took longer than {timeout}; last seen: {view?.Status}, {view?.Progress}. Host:\n{_process!.Error}");
             await Task.Delay(50);
+        }
+    }
+
+    /// <summary>Null while nobody answers.</summary>
+    private async Task<HttpResponseMessage?> GetOrNullAsync(string path)
+    {
+        try
+        {
+            return await _http.GetAsync(new Uri(path, UriKind.Relative));
+        }
+        catch (HttpRequestException)
+        {
+            return null;
         }
     }
 
@@ -96,7 +126,7 @@ internal sealed class LocalApp : IDisposable
     public void Dispose()
     {
         _process?.Dispose();
-        HostProcess.KillAzurite(DataFolder);
+        EndAzurite(kill: true);
         _http.Dispose();
         Directory.Delete(DataFolder, recursive: true);
     }

@@ -14,7 +14,7 @@ public sealed class AzuriteTests(AzuriteFixture shared) : IDisposable
     [Fact]
     public async Task A_restarted_host_adopts_the_Azurite_it_left_behind_and_stops_it_in_the_end()
     {
-        var port = AzuriteFixture.FreePort();
+        var port = AzuriteFixture.FreePorts();
         var leftBehind = await StartAsync(port);
         Assert.True(leftBehind.IsOwned);
         await new BlobServiceClient(leftBehind.ConnectionString).CreateBlobContainerAsync("kept");
@@ -50,7 +50,7 @@ public sealed class AzuriteTests(AzuriteFixture shared) : IDisposable
         });
         var refusal = await Assert.ThrowsAsync<UserErrorException>(() => StartAsync(((IPEndPoint)other.LocalEndpoint).Port));
         await answering;
-        Assert.Contains("is taken by something that is not Azurite (nginx)", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("is taken by something that is not Azurite's Blob service (nginx)", refusal.Message, StringComparison.Ordinal);
     }
 
     private Task<Azurite> StartAsync(int port) =>
