@@ -80,14 +80,10 @@ public class WeaveTorchSharp : Task
         foreach (Instruction jump in body.Instructions.Where(i => i.OpCode.OperandType == OperandType.ShortInlineBrTarget))
             jump.OpCode = LongJumps[jump.OpCode]; // it may have further to go
         List<VariableDefinition> owners = KeepOwnersOfHandles(body);
-        List<Instruction> epilogue = Epilogue(method, owners);
-        if (epilogue.Count > 0)
-        {
-            foreach (Instruction end in body.Instructions.Where(i => i.OpCode == OpCodes.Ret).ToList())
-                Prepend(body, end, Epilogue(method, owners));
-        }
-
-        return epilogue.Count > 0;
+        if (Epilogue(method, owners).Count == 0) return false;
+        foreach (Instruction end in body.Instructions.Where(i => i.OpCode == OpCodes.Ret).ToList())
+            Prepend(body, end, Epilogue(method, owners));
+        return true;
     }
 
     /// <summary>Copies every object whose handle is taken into a variable of its own.</summary>
