@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
@@ -9,7 +8,8 @@ namespace RlhfFunctions.Loading;
 /// <summary>A run's reward and judge. Keeps loaded classifiers; they hold no state, so activities that run side by side share them.</summary>
 public sealed class Classifiers(ModelFolders models)
 {
-    private readonly ConcurrentDictionary<(string Folder, string Device), Lazy<TextClassifier>> _loaded = new();
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string Folder, string Device), TextClassifier> _loaded = [];
 
     /// <summary>The run's reward: its terms and their weights.</summary>
     /// <exception cref="InvalidInputException">A classifier lacks a label.</exception>
@@ -49,8 +49,7 @@ public sealed class Classifiers(ModelFolders models)
     private async Task<ClassifierReward> ClassifierAsync(string modelPath, ClassifierTerm term, string device, CancellationToken cancellation)
     {
         string folder = await models.FetchAsync(modelPath, cancellation);
-        var classifier = _loaded.GetOrAdd(
-            (folder, device), key => new Lazy<TextClassifier>(() => TextClassifier.Load(key.Folder, Torch.Device(key.Device)))).Value;
+        var classifier = Loaded(folder, device);
         try
         {
             return new ClassifierReward(classifier, term.Label, term.HateLabel, term.Value, term.Text);
@@ -58,6 +57,16 @@ public sealed class Classifiers(ModelFolders models)
         catch (ArgumentException e)
         {
             throw new InvalidInputException($"{term.Source}: {e.Message}", e); // the same request would be as wrong the next time
+        }
+    }
+
+    private TextClassifier Loaded(string folder, string device)
+    {
+        lock (_gate)
+        {
+            if (!_loaded.TryGetValue((folder, device), out var classifier))
+                _loaded[(folder, device)] = classifier = TextClassifier.Load(folder, Torch.Device(device));
+            return classifier;
         }
     }
 }

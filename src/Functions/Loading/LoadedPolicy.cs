@@ -26,9 +26,18 @@ public sealed class LoadedPolicy : IDisposable
     public static LoadedPolicy Load(string folder, RunRequest request)
     {
         var device = Torch.Device(request.Compute.Device);
+        var text = LlamaText.FromFolder(folder);
         var model = LlamaForCausalLm.Load(folder, request.Model.Precision, device);
-        var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
-        return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), LlamaText.FromFolder(folder));
+        try
+        {
+            var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
+            return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
+        }
+        catch
+        {
+            model.Dispose(); // every retry would leave another one in memory
+            throw;
+        }
     }
 
     /// <summary>The settings with the ends of text filled in: the model's, and the end of a chat's turn where the tokenizer has one.</summary>

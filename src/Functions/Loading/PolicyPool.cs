@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;
 
@@ -9,11 +10,16 @@ namespace RlhfFunctions.Loading;
 /// </summary>
 public sealed class PolicyPool(ModelFolders models) : IDisposable
 {
+    private const string Unsound = "unsound"; // no policy is ever asked for under it
+
     private readonly Lock _gate = new();
     private readonly Stack<LoadedPolicy> _idle = new();
     private string _key = "";
 
-    /// <summary>Runs some work on a loaded policy. Its adapter holds what the last work left: restore a checkpoint first.</summary>
+    /// <summary>
+    /// Runs some work on a loaded policy. Its adapter holds what the last work left: restore a checkpoint first. A policy on which
+    /// work failed is let go, for nobody knows what it was left with.
+    /// </summary>
     /// <param name="modelPath">The base model, models/{name}.</param>
     /// <param name="request">Says precision, device and adapter.</param>
     /// <param name="work">Works synchronously: tensors belong to its thread.</param>
@@ -29,6 +35,11 @@ public sealed class PolicyPool(ModelFolders models) : IDisposable
         try
         {
             return work(policy);
+        }
+        catch (Exception e) when (e is not (InvalidInputException or OperationCanceledException)) // these stop where work may
+        {
+            key = Unsound;
+            throw;
         }
         finally
         {

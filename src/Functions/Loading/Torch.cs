@@ -8,10 +8,12 @@ internal static class Torch
 {
     /// <summary>
     /// Sets the CPU threads of the calling thread's operations. The number is part of the result's last bits, so it comes from
-    /// the request and is set on every thread anew.
+    /// the request and is set on every thread anew. A thread's first use of libtorch takes over the number that any thread set
+    /// last: that must be behind it, or it would undo ours.
     /// </summary>
     public static void UseThreads(int threads)
     {
+        _ = torch.get_num_threads();
         torch.set_num_threads(threads);
     }
 

@@ -29,7 +29,7 @@ public static class PpoUpdate
     /// <param name="settings">The numbers of PPO.</param>
     /// <param name="temperature">The temperature that was sampled with.</param>
     /// <param name="epochOrder">Epoch → a permutation of the samples.</param>
-    /// <param name="cancellationToken">Looked at between mini-batches; a cancelled step leaves policy and state half-way.</param>
+    /// <param name="cancellationToken">Looked at between mini-batches; a step that is cancelled or fails leaves policy and state half-way, without gradients.</param>
     public static PpoStats Run(
         PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings, double temperature,
         Func<int, int[]> epochOrder, CancellationToken cancellationToken)
@@ -57,12 +57,20 @@ public static class PpoUpdate
         using var frozen = state.Step < settings.ValueWarmupSteps ? policy.WithAdapterFrozen() : null;
         if (state.Step == settings.ValueWarmupSteps)
             state.Optimizer.Restart(); // or the warm-up's step count would belie the adapter's moments
-        for (var epoch = 0; epoch < settings.Epochs; epoch++)
+        try
         {
-            foreach (var rows in epochOrder(epoch).Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
-                Descend(policy, state, samples, targets, rows, settings, temperature, learningRates, log, cancellationToken);
-            if (settings.EarlyStopping && log.LastPolicyKl > EarlyStoppingFactor * settings.TargetPolicyKl)
-                break;
+            for (var epoch = 0; epoch < settings.Epochs; epoch++)
+            {
+                foreach (var rows in epochOrder(epoch).Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
+                    Descend(policy, state, samples, targets, rows, settings, temperature, learningRates, log, cancellationToken);
+                if (settings.EarlyStopping && log.LastPolicyKl > EarlyStoppingFactor * settings.TargetPolicyKl)
+                    break;
+            }
+        }
+        catch
+        {
+            state.Optimizer.ClearGradients(); // or the policy's next update would begin with them
+            throw;
         }
 
         // 5. statistics, with the coefficient that was used

@@ -61,11 +61,19 @@ public sealed class TrainingState : IDisposable
             ScoreMoments = numbers.ScoreMoments,
             FirstResponseLength = numbers.FirstResponseLength,
         };
-        state.Optimizer.Restore(
-            numbers.OptimizerSteps,
-            policy.Parameters.Select(named => moments.Load(MeanPrefix + named.Key)),
-            policy.Parameters.Select(named => moments.Load(SquarePrefix + named.Key)));
-        return state;
+        try
+        {
+            state.Optimizer.Restore(
+                numbers.OptimizerSteps,
+                policy.Parameters.Select(named => moments.Load(MeanPrefix + named.Key)),
+                policy.Parameters.Select(named => moments.Load(SquarePrefix + named.Key)));
+            return state;
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Puts a checkpoint's parameters into the policy, for those who only want to use it.</summary>

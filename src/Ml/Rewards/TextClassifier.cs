@@ -18,8 +18,11 @@ public sealed class TextClassifier
     /// <param name="folder">A Hugging Face folder: config.json, model.safetensors, vocab.json, merges.txt.</param>
     /// <param name="device">Where it computes.</param>
     /// <exception cref="InvalidDataException">A file is missing or is not what it should be; the message names it.</exception>
-    public static TextClassifier Load(string folder, Device device) =>
-        new(folder, RobertaForSequenceClassification.Load(folder, device), RobertaText.FromFolder(folder));
+    public static TextClassifier Load(string folder, Device device)
+    {
+        var text = RobertaText.FromFolder(folder); // first: without it no model may stay in memory
+        return new(folder, RobertaForSequenceClassification.Load(folder, device), text);
+    }
 
     /// <summary>How many labels it tells apart.</summary>
     public int LabelCount => _model.Config.Labels.Count;
