@@ -1,0 +1,191 @@
+using DurableTask.Core;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Orchestration;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Functions.Tests.Orchestration;
+
+/// <summary>Every orchestrator on the real engine: an activity that fails, one that is delivered twice, and a restart after each event.</summary>
+public sealed class OrchestratorTests(AzuriteFixture azurite)
+{
+    private const int Steps = 10; // more than a generation
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    private static RlhfRunState Request => new()
+    {
+        RunId = "run",
+        Sources = new ModelSources("file:base", ["file:reward", "file:reward"], "file:judge", ModelPrecision.Nf4),
+        Steps = Steps,
+        Shards = 2,
+    };
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_run_does_its_steps_in_order_also_where_everything_is_delivered_twice(bool twice)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
+        await engine.StartAsync();
+        var outcome = await OutcomeAsync(engine, Request);
+
+        Assert.Equal(Steps, outcome.Steps);
+        Assert.Equal("models/base", outcome.Prepared.Base);
+        Assert.Equal(["models/reward", "models/reward"], outcome.Prepared.Rewards);
+        Assert.Equal("models/judge", outcome.Prepared.Judge);
+        Assert.Equal("dataset", outcome.Prepared.Dataset);
+        Assert.Equal(3, engine.Calls.Where(call => call.Name == FunctionNames.PrepareModel).Select(call => call.Input).Distinct().Count());
+        Assert.Equal(Enumerable.Range(0, Steps), InputsOf<PpoUpdateInput>(engine).Select(update => update.Step).Distinct());
+        Assert.Equal([0, Steps], InputsOf<EvaluateInput>(engine).Select(evaluation => evaluation.Step).Distinct());
+        Assert.Equal(
+            Enumerable.Range(0, Steps).SelectMany(step => new[] { (step, 0), (step, 1) }),
+            InputsOf<RolloutShardInput>(engine).Select(shard => (shard.Step, shard.Shard)).Distinct().Order());
+        Assert.All(InputsOf<PpoUpdateInput>(engine), update => Assert.Equal([$"{update.Step}/0", $"{update.Step}/1"], update.Shards.Select(shard => shard.Path)));
+        // Three models, adapter, dataset, two evaluations, the publication; two shards and an update a step.
+        Assert.Equal((8 + (3 * Steps)) * (twice ? 2 : 1), engine.Calls.Count);
+    }
+
+    [Fact]
+    public async Task A_run_whose_engine_is_restarted_again_and_again_ends_as_if_nothing_had_happened()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        await engine.StartAsync();
+        string id = await engine.BeginAsync(FunctionNames.RlhfRun, Request);
+        int restarts = 0;
+        for (; await engine.WaitAsync(id, TimeSpan.FromMilliseconds(Random.Shared.Next(50, 500))) is null; restarts++)
+        {
+            Assert.InRange(restarts, 0, 200);
+            await engine.RestartAsync();
+        }
+
+        var state = await engine.WaitAsync(id, Patience);
+        Assert.Equal(OrchestrationStatus.Completed, state!.OrchestrationStatus);
+        Assert.Equal(Steps, Engine.Read<RunOutcome>(state.Output).Steps);
+        Assert.Equal(Enumerable.Range(0, Steps), InputsOf<PpoUpdateInput>(engine).Select(update => update.Step).Distinct());
+        Assert.InRange(restarts, 1, 200);
+    }
+
+    [Fact]
+    public async Task A_passing_fault_is_tried_again()
+    {
+        int calls = 0;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new IOException("The network was away.") : Report(update));
+        await engine.StartAsync();
+        Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
+        Assert.Equal(Steps + 1, calls);
+    }
+
+    [Fact]
+    public async Task Wrong_input_fails_the_run_at_once_and_says_why()
+    {
+        int calls = 0;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 3 ? throw new InvalidInputException("Column x is missing.") : Report(update));
+        await engine.StartAsync();
+        var state = await EndAsync(engine, Request);
+        Assert.Equal(OrchestrationStatus.Failed, state.OrchestrationStatus);
+        Assert.Contains("Column x is missing.", state.Output, StringComparison.Ordinal);
+        Assert.Equal(3, calls);
+    }
+
+    [Fact]
+    public async Task A_broken_artefact_takes_the_run_back_to_its_last_whole_checkpoint()
+    {
+        bool isBroken = true;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update =>
+        {
+            if (update.Step != 6 || !isBroken) return Report(update);
+            isBroken = false;
+            throw new CorruptArtifactException("runs/run/checkpoints/00006/adapter", "is missing");
+        });
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step - 2);
+        await engine.StartAsync();
+        Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
+        Assert.Equal(new RepairRunInput("run", 6), Assert.Single(InputsOf<RepairRunInput>(engine)));
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7, 8, 9], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
+    }
+
+    [Fact]
+    public async Task An_artefact_that_stays_broken_fails_the_run_and_is_named()
+    {
+        await using var engine = Scripted(
+            new Engine(azurite.ConnectionString), update => update.Step < 2 ? Report(update) : throw new CorruptArtifactException("models/base/weights", "has another SHA-256"));
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step);
+        await engine.StartAsync();
+        var state = await EndAsync(engine, Request);
+        Assert.Equal(OrchestrationStatus.Failed, state.OrchestrationStatus);
+        Assert.Contains("models/base/weights", state.Output, StringComparison.Ordinal);
+        Assert.Equal(3, InputsOf<RepairRunInput>(engine).Count());
+    }
+
+    [Fact]
+    public async Task An_alarm_ends_the_run_after_the_step_that_raised_it()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => Report(update) with { Alarm = update.Step == 4 ? "too far" : null });
+        await engine.StartAsync();
+        Assert.Equal(5, (await OutcomeAsync(engine, Request)).Steps);
+        Assert.Equal("too far", Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_nightly_evaluation_and_the_summaries_hand_on_what_their_activity_says(bool twice)
+    {
+        int faults = 0;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
+        engine.Orchestrator<NightlyEvaluationInput, EvaluateResult>(FunctionNames.NightlyEvaluation, NightlyEvaluation.Run);
+        engine.Orchestrator<SummarizeDialoguesInput, string>(FunctionNames.SummarizeDialogues, SummarizeDialogues.Run!);
+        engine.Activity<NightlyEvaluationInput>(FunctionNames.EvaluateLatest, input => input.Date == "none" ? null : new EvaluateResult(input.Date, 0.25, 0.5, 1));
+        engine.Activity<SummarizeDialoguesInput>(FunctionNames.WriteSummaries, input => ++faults == 1 ? throw new IOException("Away.") : $"summaries/{input.Blob}.json");
+        await engine.StartAsync();
+
+        string[] ids =
+        [
+            await engine.BeginAsync(FunctionNames.NightlyEvaluation, new NightlyEvaluationInput("2026-01-01")),
+            await engine.BeginAsync(FunctionNames.NightlyEvaluation, new NightlyEvaluationInput("none")),
+            await engine.BeginAsync(FunctionNames.SummarizeDialogues, new SummarizeDialoguesInput("a.csv", "etag")),
+        ];
+        await engine.RestartAsync();
+        var states = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, Patience)));
+        Assert.All(states, state => Assert.Equal(OrchestrationStatus.Completed, state?.OrchestrationStatus));
+        Assert.Equal(new EvaluateResult("2026-01-01", 0.25, 0.5, 1), Engine.Read<EvaluateResult>(states[0]!.Output));
+        Assert.Equal("null", states[1]!.Output ?? "null");
+        Assert.Equal("summaries/a.csv.json", Engine.Read<string>(states[2]!.Output));
+    }
+
+    private static Engine Scripted(Engine engine, Func<PpoUpdateInput, StepReport>? update = null)
+    {
+        engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);
+        engine.Activity<PrepareModelInput>(FunctionNames.PrepareModel, input => input.Source.Replace("file:", "models/", StringComparison.Ordinal));
+        engine.Activity<PrepareAdapterInput>(FunctionNames.PrepareAdapter, _ => "checkpoint");
+        engine.Activity<PrepareDatasetInput>(FunctionNames.PrepareDataset, _ => "dataset");
+        engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input => new EvaluateResult($"{input.Step}", 0.5, 0.5, 1));
+        engine.Activity<RolloutShardInput>(FunctionNames.RolloutShard, input => new RolloutShardResult($"{input.Step}/{input.Shard}", 10, 1, 2));
+        engine.Activity<PpoUpdateInput>(FunctionNames.PpoUpdate, update ?? Report);
+        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps));
+        return engine;
+    }
+
+    private static StepReport Report(PpoUpdateInput update)
+    {
+        return new StepReport(update.Step, 1, 0.5, 0.2, 0.4, 20, 1000);
+    }
+
+    private static IEnumerable<T> InputsOf<T>(Engine engine)
+    {
+        return engine.Calls.Select(call => call.Input).OfType<T>();
+    }
+
+    private static async Task<OrchestrationState> EndAsync(Engine engine, RlhfRunState request)
+    {
+        var state = await engine.WaitAsync(await engine.BeginAsync(FunctionNames.RlhfRun, request), Patience);
+        Assert.True(state is not null, $"The run did not end. Calls: {string.Join(", ", engine.Calls)}");
+        return state;
+    }
+
+    private static async Task<RunOutcome> OutcomeAsync(Engine engine, RlhfRunState request)
+    {
+        var state = await EndAsync(engine, request);
+        Assert.True(state.OrchestrationStatus == OrchestrationStatus.Completed, state.Output);
+        return Engine.Read<RunOutcome>(state.Output);
+    }
+}
