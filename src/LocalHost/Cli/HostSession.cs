@@ -40,8 +40,8 @@ internal sealed class HostSession : IAsyncDisposable
         var app = AppFolder.Open(options.AppFolder);
         var settings = HostSettings.ReadLocalSettings(app.Path);
         settings["FUNCTIONS_WORKER_RUNTIME"] = "dotnet-isolated";
-        settings.TryAdd("RlhfFileRoot", Repository.Root);
-        settings.TryAdd("RlhfCache", options.ModelsFolder);
+        AddUnlessSet(settings, "RlhfFileRoot", Repository.Root);
+        AddUnlessSet(settings, "RlhfCache", options.ModelsFolder);
         var session = new HostSession(options, app, settings, say);
         try
         {
@@ -107,6 +107,11 @@ internal sealed class HostSession : IAsyncDisposable
         }
 
         await Task.Delay(Timeout.Infinite, _stop.Token);
+    }
+
+    private static void AddUnlessSet(Dictionary<string, string> settings, string name, string value)
+    {
+        if (Environment.GetEnvironmentVariable(name) is null) settings.TryAdd(name, value);
     }
 
     private static void RefuseTakenPort(int port)

@@ -8,7 +8,8 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>What is wrong is said in one paragraph that names what, where and what to do.</summary>
-public sealed class BadInputTests(RunningApp running) : IClassFixture<RunningApp>
+[Collection(nameof(FreshAppTests))]
+public sealed class BadInputTests(RunningApp running)
 {
     [Fact]
     public async Task An_unknown_field_is_refused_by_name()

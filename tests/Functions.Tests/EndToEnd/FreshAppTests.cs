@@ -7,7 +7,8 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>The HTTP API before any run: what it can do already, and what it refuses.</summary>
-public sealed class FreshAppTests(RunningApp running) : IClassFixture<RunningApp>
+[Collection(nameof(FreshAppTests))]
+public sealed class FreshAppTests(RunningApp running)
 {
     public static TheoryData<string, string> Refused => new()
     {

@@ -42,6 +42,12 @@ internal sealed class HostProcess : IDisposable
         return new HostProcess(Process.Start(start)!);
     }
 
+    /// <summary>Another program, watched in the same way.</summary>
+    public static HostProcess Run(string program, params string[] arguments)
+    {
+        return new HostProcess(Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!);
+    }
+
     /// <summary>kill -9.</summary>
     public void Kill()
     {

@@ -29,12 +29,16 @@ internal sealed class LocalApp : IDisposable
 
     public string DataFolder { get; } = Directory.CreateTempSubdirectory("rlhf-app-").FullName;
 
-    public IReadOnlyList<string> HostArguments => ["--port", $"{_port}", "--azurite-port", $"{_azuritePort}", "--data", DataFolder];
+    public IReadOnlyList<string> HostArguments =>
+        ["--port", $"{_port}", "--azurite-port", $"{_azuritePort}", "--data", DataFolder, .. AppFolder is null ? Array.Empty<string>() : ["--app", AppFolder]];
+
+    /// <summary>Another app than the one built in the repository.</summary>
+    public string? AppFolder { get; init; }
 
     /// <summary>Starts the host and waits until it answers.</summary>
-    public async Task StartAsync()
+    public async Task StartAsync(IReadOnlyDictionary<string, string>? environment = null)
     {
-        _process = HostProcess.Start(["start", .. HostArguments]);
+        _process = HostProcess.Start(["start", .. HostArguments], environment: environment);
         for (var deadline = DateTime.UtcNow.AddSeconds(120); ;)
         {
             try
@@ -121,6 +125,14 @@ internal sealed class LocalApp : IDisposable
         int slash = path.IndexOf('/', StringComparison.Ordinal);
         var content = await Blobs.GetBlobContainerClient(path[..slash]).GetBlobClient(path[(slash + 1)..]).DownloadContentAsync();
         return content.Value.Content.ToArray();
+    }
+
+    public async Task WriteBlobAsync(string path, BinaryData content)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        var container = Blobs.GetBlobContainerClient(path[..slash]);
+        await container.CreateIfNotExistsAsync();
+        await container.GetBlobClient(path[(slash + 1)..]).UploadAsync(content, overwrite: true);
     }
 
     public void Dispose()

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using Azure.Storage.Blobs;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
@@ -94,9 +93,9 @@ public sealed class RunTests(RunTests.FinishedRun finished)
     public async Task Uploaded_dialogues_are_summarised()
     {
         // Whatever the run came to, this test needs an adapter that serves.
-        var latest = new LatestAdapter("whole", await PreparedAsync(), 3, DateTimeOffset.UtcNow);
-        await WriteBlobAsync(BlobPaths.LatestAdapter, BinaryData.FromObjectAsJson(latest, ContractsJson.Options));
-        await WriteBlobAsync(
+        var latest = new LatestAdapter("whole", finished.View.Outcome!.Prepared, 3, DateTimeOffset.UtcNow);
+        await finished.App.WriteBlobAsync(BlobPaths.LatestAdapter, BinaryData.FromObjectAsJson(latest, ContractsJson.Options));
+        await finished.App.WriteBlobAsync(
             $"{BlobPaths.Dialogues}/two.csv",
             BinaryData.FromString("id,dialogue\na,\"#Person1#: Hello, Tom.\n#Person2#: Hello, Anna.\"\nb,\"#Person1#: Bye.\n#Person2#: See you.\"\n"));
 
@@ -113,21 +112,6 @@ public sealed class RunTests(RunTests.FinishedRun finished)
         Assert.Equal("whole", answer.RootElement.GetProperty("runId").GetString());
         Assert.Equal(["a", "b"], answer.RootElement.GetProperty("summaries").EnumerateArray().Select(row => row.GetProperty("id").GetString()));
         Assert.All(answer.RootElement.GetProperty("summaries").EnumerateArray(), row => Assert.False(string.IsNullOrWhiteSpace(row.GetProperty("summary").GetString())));
-    }
-
-    private async Task<PreparedRun> PreparedAsync()
-    {
-        using var status = await finished.App.Http.GetAsync(new Uri("/runtime/webhooks/durabletask/instances/whole", UriKind.Relative));
-        using var body = JsonDocument.Parse(await status.Content.ReadAsStringAsync());
-        return body.RootElement.GetProperty("input").GetProperty("prepared").Deserialize<PreparedRun>(ContractsJson.Options)!;
-    }
-
-    private async Task WriteBlobAsync(string path, BinaryData content)
-    {
-        int slash = path.IndexOf('/', StringComparison.Ordinal);
-        BlobContainerClient container = finished.App.Blobs.GetBlobContainerClient(path[..slash]);
-        await container.CreateIfNotExistsAsync();
-        await container.GetBlobClient(path[(slash + 1)..]).UploadAsync(content, overwrite: true);
     }
 
     /// <summary>One run, looked at from all sides.</summary>
