@@ -15,7 +15,7 @@ namespace RlhfFunctions.Functions.Tests;
 public sealed class AzuriteFixture : IAsyncLifetime
 {
     private readonly string _dataFolder = Directory.CreateTempSubdirectory("rlhf-azurite-").FullName;
-    private static int s_lastPort = Random.Shared.Next(20_000, 30_000);
+    private static int _lastPort = Random.Shared.Next(20_000, 30_000);
     private Azurite _azurite = null!;
 
     public BlobServiceClient Blobs { get; private set; } = null!;
@@ -40,7 +40,7 @@ public sealed class AzuriteFixture : IAsyncLifetime
     /// <summary>The first of three free ports in a row: blobs, queues, tables. Nobody is given any of them twice.</summary>
     public static int FreePorts()
     {
-        for (int first = Interlocked.Add(ref s_lastPort, 3); ; first = Interlocked.Add(ref s_lastPort, 3))
+        for (int first = Interlocked.Add(ref _lastPort, 3); ; first = Interlocked.Add(ref _lastPort, 3))
         {
             var listeners = Enumerable.Range(first, 3).Select(port => new TcpListener(IPAddress.Loopback, port)).ToArray();
             try

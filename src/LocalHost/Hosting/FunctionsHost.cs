@@ -118,9 +118,15 @@ internal sealed class FunctionsHost : IAsyncDisposable
             }
             catch (FunctionInvocationException e) when (!http.Response.HasStarted)
             {
-                bool isLost = e.InnerException is WorkerProcessExitException;
-                http.Response.StatusCode = isLost ? 503 : 500;
-                if (isLost) http.Response.Headers.RetryAfter = "5";
+                http.Response.Clear();
+                if (e.InnerException is not WorkerProcessExitException)
+                {
+                    await Problem.WriteAsync(http, 500, "function-failed", "The function failed.", "The host's log says why.");
+                    return;
+                }
+
+                http.Response.Headers.RetryAfter = "5";
+                await Problem.WriteAsync(http, 503, "worker-restarts", "The app is starting again.", "Its process ended while it was working on this. Ask again in a few seconds.");
             }
             catch (FunctionInvocationException)
             {

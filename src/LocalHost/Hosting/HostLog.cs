@@ -14,6 +14,7 @@ internal sealed class HostLog(bool isVerbose) : ConsoleFormatter(FormatterName)
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
+        if (!isVerbose && logEntry.Exception?.GetBaseException() is OperationCanceledException) return; // the host stops, and so does the work
         string category = logEntry.Category[(logEntry.Category.LastIndexOf('.') + 1)..];
         // The SDK also logs results, for dashboards: these have no text.
         if (logEntry.Formatter(logEntry.State, logEntry.Exception)?.ReplaceLineEndings(" | ") is not { } message) return;
@@ -45,7 +46,7 @@ internal static class HostLogging
         logging.SetMinimumLevel(isVerbose ? LogLevel.Information : LogLevel.Warning);
         if (isVerbose) return logging;
         // A function that fails is reported by the SDK; worker and engine report it too, at greater length.
-        foreach (string engine in new[] { "DurableTask", "Host.Triggers.DurableTask", "Worker.Microsoft" }) logging.AddFilter(engine, LogLevel.Critical);
-        return logging;
+        foreach (string engine in new[] { "DurableTask", "Host.Triggers.DurableTask", "Worker.Microsoft", "Yarp" }) logging.AddFilter(engine, LogLevel.Critical);
+        return logging.AddFilter((category, level) => level >= LogLevel.Warning && category?.EndsWith(".User", StringComparison.Ordinal) != true);
     }
 }

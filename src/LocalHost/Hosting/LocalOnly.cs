@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace RlhfFunctions.LocalHost.Hosting;
@@ -15,17 +14,17 @@ internal static class LocalOnly
         var request = http.Request;
         if (!IsLoopback(request.Host.Host))
         {
-            await RefuseAsync(http, 403, "foreign-host", "This host answers only under its own name.",
+            await Problem.WriteAsync(http, 403, "foreign-host", "This host answers only under its own name.",
                 $"The Host header says \"{request.Host}\". Use http://localhost:{http.Connection.LocalPort}.");
         }
         else if (request.Headers.Origin is [{ } origin] && !IsOwn(origin, http.Connection.LocalPort))
         {
-            await RefuseAsync(http, 403, "foreign-origin", "Pages of other origins may not use this host.",
+            await Problem.WriteAsync(http, 403, "foreign-origin", "Pages of other origins may not use this host.",
                 $"The Origin header says \"{origin}\". Open pages from http://localhost:{http.Connection.LocalPort}, or send the request from a program.");
         }
         else if (HttpMethods.IsPost(request.Method) && !request.HasJsonContentType())
         {
-            await RefuseAsync(http, 415, "not-json", "A POST must be JSON.",
+            await Problem.WriteAsync(http, 415, "not-json", "A POST must be JSON.",
                 "Send it with the header \"Content-Type: application/json\", also where the body is empty: curl --json.");
         }
         else
@@ -42,12 +41,5 @@ internal static class LocalOnly
     private static bool IsOwn(string origin, int port)
     {
         return Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Scheme == "http" && IsLoopback(uri.Host) && uri.Port == port;
-    }
-
-    private static Task RefuseAsync(HttpContext http, int status, string type, string title, string detail)
-    {
-        http.Response.StatusCode = status;
-        return http.Response.WriteAsJsonAsync(
-            new { type = $"urn:rlhf:problem:{type}", title, status, detail }, JsonSerializerOptions.Web, "application/problem+json");
     }
 }

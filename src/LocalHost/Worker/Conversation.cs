@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using System.Threading.Channels;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
@@ -54,6 +55,7 @@ internal sealed class Conversation(string id, ILoggerFactory logs) : IDisposable
         }
 
         Functions = metadata.FunctionMetadataResults.ToDictionary(function => function.Name);
+        await WaitForHttpAsync();
     }
 
     public void Send(StreamingMessage message)
@@ -95,6 +97,26 @@ internal sealed class Conversation(string id, ILoggerFactory logs) : IDisposable
     {
         _toWorker.Writer.TryComplete();
         _process?.Dispose();
+    }
+
+    /// <summary>The worker names its HTTP address before it listens there.</summary>
+    private async Task WaitForHttpAsync()
+    {
+        while (!Ended.IsCompleted)
+        {
+            using var client = new TcpClient();
+            try
+            {
+                await client.ConnectAsync(HttpAddress.Host, HttpAddress.Port);
+                return;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(50);
+            }
+        }
+
+        throw new WorkerProcessExitException();
     }
 
     private static string QuestionOf(StreamingMessage message)

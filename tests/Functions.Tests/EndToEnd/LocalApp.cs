@@ -89,7 +89,7 @@ internal sealed class LocalApp : IDisposable
     {
         using var answer = await GetOrNullAsync($"/api/runs/{runId}");
         if (answer is null or { StatusCode: HttpStatusCode.NotFound or HttpStatusCode.ServiceUnavailable }) return null;
-        answer.EnsureSuccessStatusCode();
+        Assert.True(answer.IsSuccessStatusCode, $"{answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}\nHost:\n{_process?.Error}");
         return await answer.Content.ReadFromJsonAsync<RunView>(ContractsJson.Options);
     }
 
