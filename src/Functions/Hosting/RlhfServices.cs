@@ -2,7 +2,6 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using RlhfFunctions.Activities;
 using RlhfFunctions.Hub;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
