@@ -103,7 +103,7 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = {
           }
         ]
       }
-      // The longest that Container Apps grants; whatever is cut off all the same is delivered again.
+      // The default is 30 s. The host cancels its activity at once and ends in seconds; what was cut off is delivered again.
       terminationGracePeriodSeconds: 600
     }
   }
