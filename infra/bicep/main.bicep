@@ -194,6 +194,7 @@ module api 'modules/api.bicep' = {
     settings: concat(settings, [
       { name: 'AzureFunctionsWebHost__hostid', value: apiName }
       { name: 'AzureWebJobsSecretStorageType', value: 'Blob' }
+      { name: 'RlhfServingDevice', value: 'cpu' }
     ])
     cores: apiCores
     maxReplicas: apiMaxReplicas

@@ -142,7 +142,7 @@ public sealed partial class DocsTests
         string[] activities =
         [
             FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate, FunctionNames.RolloutShard,
-            FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries,
+            FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun, FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries,
         ];
         Assert.All(activities, activity => Assert.Contains(activity, text, StringComparison.Ordinal));
         Assert.DoesNotContain("script", text, StringComparison.OrdinalIgnoreCase);

@@ -23,6 +23,7 @@ public sealed class PromiseTests(PromiseTests.Ours ours) : IClassFixture<Promise
     [InlineData("Roles_are_what_settings_need", "modules/storage.bicep", "  'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'\n", "")]
     [InlineData("Roles_are_what_settings_need", "modules/storage.bicep", "  'Storage Table Data", "  'Storage Account Contributor': '17d1049b-9a84-46fb-8f53-869881c3d3ab'\n  'Storage Table Data")]
     [InlineData("Only_gpu_has_a_gpu", "modules/api.bicep", "workloadProfileName: 'Consumption'", "workloadProfileName: 'gpu'")]
+    [InlineData("Only_gpu_has_a_gpu", "main.bicep", "'RlhfServingDevice', value: 'cpu'", "'RlhfServingDevice', value: 'cuda'")]
     [InlineData("Gpu_scales_to_zero_by_the_hubs_queues", "main.bicep", "'${hub}-workitems'", "'${durable.hubName}-workitems'")]
     [InlineData("Gpu_scales_to_zero_by_the_hubs_queues", "modules/gpu.bicep", "minReplicas: 0", "minReplicas: 1")]
     [InlineData("Api_is_always_there", "modules/api.bicep", "minReplicas: 1", "minReplicas: 0")]

@@ -112,6 +112,8 @@ internal static partial class Promises
         var profiles = deployment.Single("Microsoft.App/managedEnvironments")["properties"]!["workloadProfiles"]!.AsArray()
             .ToDictionary(profile => (string)profile!["name"]!, profile => (string)profile!["workloadProfileType"]!);
         Assert.Equal("Consumption", profiles[(string)deployment.Api["properties"]!["workloadProfileName"]!]);
+        Assert.Equal("cpu", Deployment.SettingsOf(deployment.Api)["RlhfServingDevice"]);
+        Assert.DoesNotContain("RlhfServingDevice", Deployment.SettingsOf(deployment.Gpu).Keys);
         string type = profiles[(string)deployment.Gpu["properties"]!["workloadProfileName"]!];
         var resources = Container(deployment.Gpu)["resources"]!;
         var whole = new Dictionary<string, (double, string)>

@@ -13,9 +13,11 @@ public static class RlhfServices
 {
     /// <summary>
     /// Settings: <c>AzureWebJobsStorage</c> (connection string), or by identity <c>AzureWebJobsStorage__accountName</c> or
-    /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>; <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>,
-    /// where downloaded models are kept (default: the system's temporary folder); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the
-    /// hub that hf: sources are on (default: huggingface.co) and the token to read private and gated ones.
+    /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
+    /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
+    /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
+    /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -24,6 +26,7 @@ public static class RlhfServices
         services.AddSingleton(_ => OpenStorage(configuration));
         services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
+        services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
         services.AddSingleton(_ => HubSettings.Read(configuration));
         services.AddSingleton<HubConnection>();
         services.AddSingleton<HubClient>();
