@@ -240,6 +240,8 @@ internal static partial class Promises
         Assert.Contains("SERVICE_API_URI", deployment.Outputs);
         string group = (string)deployment.Single("Microsoft.Resources/resourceGroups")["tags"]!["azd-env-name"]!;
         Assert.Equal("rlhf", group);
+        Assert.All(deployment.Apps, app => Assert.Equal(
+            (string)app["apiVersion"]!, AzdProject.Root.Map("services").Map((string)app["tags"]!["azd-service-name"]!).Text("apiVersion")));
         Assert.Equal(AzdProject.Services.Order(), deployment.Apps.Select(app => (string)app["tags"]!["azd-service-name"]!).Order());
     }
 
