@@ -53,6 +53,8 @@ public sealed class PromiseTests(PromiseTests.Ours ours) : IClassFixture<Promise
 
     public sealed class Ours
     {
-        internal Deployment Deployment { get; } = new(Repository.Path("infra", "bicep"));
+        private readonly Lazy<Deployment> _deployment = new(() => new Deployment(Repository.Path("infra", "bicep")));
+
+        internal Deployment Deployment => _deployment.Value;
     }
 }

@@ -74,13 +74,13 @@ public sealed class RoleTests(RoleTests.Roles roles) : IClassFixture<RoleTests.R
             return Path.Combine(Project, "obj", role, Configuration);
         }
 
-        private static string Configuration => AppContext.BaseDirectory.Contains("/Release/", StringComparison.Ordinal) ? "Release" : "Debug";
+        private static string Configuration => AppContext.BaseDirectory.Split('/', '\\').Contains("Release") ? "Release" : "Debug";
 
         /// <summary>The functions of the assembly below a folder, each with the kind of its trigger.</summary>
         private static Dictionary<string, string> Read(string folder)
         {
             string assembly = Directory.EnumerateFiles(folder, "RlhfFunctions.Functions.dll", SearchOption.AllDirectories)
-                .Single(file => !file.Contains("/ref", StringComparison.Ordinal) && !file.Contains("WorkerExtensions", StringComparison.Ordinal));
+                .Single(file => !Path.GetRelativePath(folder, file).Split('/', '\\').Any(part => part is "ref" or "refint" or "WorkerExtensions"));
             using var image = new PEReader(File.OpenRead(assembly));
             var metadata = image.GetMetadataReader();
             var functions = new Dictionary<string, string>();
