@@ -193,7 +193,7 @@ module api 'modules/api.bicep' = {
     isOurs: apiImage.outputs.isOurs
     settings: concat(settings, [
       { name: 'AzureFunctionsWebHost__hostid', value: apiName }
-      { name: 'AzureWebJobsSecretStorageType', value: 'Blob' }
+      { name: 'AzureWebJobsSecretStorageType', value: 'blob' }
       { name: 'RlhfServingDevice', value: 'cpu' }
     ])
     cores: apiCores

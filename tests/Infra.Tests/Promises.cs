@@ -160,7 +160,7 @@ internal static partial class Promises
         Assert.True((bool)ingress["external"]!);
         Assert.False((bool)ingress["allowInsecure"]!);
         // Replicas of an app share function keys only where these are blobs.
-        Assert.Equal("Blob", Deployment.SettingsOf(deployment.Api)["AzureWebJobsSecretStorageType"]);
+        Assert.Equal("blob", Deployment.SettingsOf(deployment.Api)["AzureWebJobsSecretStorageType"]);
     }
 
     private static void Gpu_takes_one_activity_at_a_time(Deployment deployment)
