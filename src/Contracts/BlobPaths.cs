@@ -33,6 +33,16 @@ public static class BlobPaths
         return $"{Runs}/{runId}/steps/{step:D5}/rollouts/{shard:D3}";
     }
 
+    /// <summary>
+    /// The tags of a blob at this path, or null: what lies below a <see cref="Rollout"/> is of use only until its step is done, and
+    /// the lifecycle rule of infra/bicep tells it by its tag.
+    /// </summary>
+    public static IDictionary<string, string>? TagsOf(string path)
+    {
+        bool isRollout = path.StartsWith($"{Runs}/", StringComparison.Ordinal) && path.Contains("/rollouts/", StringComparison.Ordinal);
+        return isRollout ? new Dictionary<string, string> { ["kind"] = "rollout" } : null;
+    }
+
     /// <summary>The state before PPO step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
     public static string Checkpoint(string runId, int step)
     {

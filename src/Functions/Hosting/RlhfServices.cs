@@ -2,7 +2,6 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using RlhfFunctions.Activities;
 using RlhfFunctions.Hub;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
@@ -13,10 +12,12 @@ namespace RlhfFunctions.Hosting;
 public static class RlhfServices
 {
     /// <summary>
-    /// Settings: <c>AzureWebJobsStorage</c> (connection string) or <c>AzureWebJobsStorage__blobServiceUri</c> (managed
-    /// identity); <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>,
-    /// where downloaded models are kept (default: the system's temporary folder); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the
-    /// hub that hf: sources are on (default: huggingface.co) and the token to read private and gated ones.
+    /// Settings: <c>AzureWebJobsStorage</c> (connection string), or by identity <c>AzureWebJobsStorage__accountName</c> or
+    /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
+    /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
+    /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
+    /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -25,6 +26,7 @@ public static class RlhfServices
         services.AddSingleton(_ => OpenStorage(configuration));
         services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
+        services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
         services.AddSingleton(_ => HubSettings.Read(configuration));
         services.AddSingleton<HubConnection>();
         services.AddSingleton<HubClient>();
@@ -49,15 +51,22 @@ public static class RlhfServices
     private static BlobServiceClient OpenStorage(IConfiguration configuration)
     {
         if (configuration["AzureWebJobsStorage"] is { Length: > 0 } connection) return new BlobServiceClient(connection);
-        if (configuration["AzureWebJobsStorage:blobServiceUri"] is { Length: > 0 } uri)
+        if (BlobServiceAddress(configuration) is { } address)
         {
-            return new BlobServiceClient(new Uri(uri), new DefaultAzureCredential(new DefaultAzureCredentialOptions
+            return new BlobServiceClient(new Uri(address), new DefaultAzureCredential(new DefaultAzureCredentialOptions
             {
                 ManagedIdentityClientId = configuration["AzureWebJobsStorage:clientId"],
             }));
         }
 
         throw new InvalidInputException("No storage account is configured: set AzureWebJobsStorage to a connection string "
-            + "(UseDevelopmentStorage=true for Azurite) or AzureWebJobsStorage__blobServiceUri to a Blob service address.");
+            + "(UseDevelopmentStorage=true for Azurite) or AzureWebJobsStorage__accountName to an account's name.");
+    }
+
+    /// <summary>As the Functions host reads it: an account's name is one of the public cloud's.</summary>
+    private static string? BlobServiceAddress(IConfiguration configuration)
+    {
+        if (configuration["AzureWebJobsStorage:blobServiceUri"] is { Length: > 0 } address) return address;
+        return configuration["AzureWebJobsStorage:accountName"] is { Length: > 0 } name ? $"https://{name}.blob.core.windows.net" : null;
     }
 }

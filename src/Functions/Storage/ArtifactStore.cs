@@ -186,7 +186,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
         {
             var (knownLength, knownSha256) = await HashAsync(content, Stream.Null, cancellation);
             content.Position = 0;
-            await blob.UploadAsync(content, overwrite: true, cancellation);
+            await blob.UploadAsync(content, new BlobUploadOptions { Tags = BlobPaths.TagsOf(path) }, cancellation);
             return new ArtifactFile(name, path, knownLength, knownSha256);
         }
 
@@ -198,7 +198,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
             hash.AppendData(piece.Span);
             length += piece.Length;
         });
-        await blob.UploadAsync(hashed, new BlobUploadOptions { TransferOptions = InBlocks }, cancellation);
+        await blob.UploadAsync(hashed, new BlobUploadOptions { TransferOptions = InBlocks, Tags = BlobPaths.TagsOf(path) }, cancellation);
         return new ArtifactFile(name, path, length, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 }

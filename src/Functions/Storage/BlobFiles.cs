@@ -26,7 +26,8 @@ public sealed class BlobFiles(BlobServiceClient service)
     {
         try
         {
-            await (await BlobAsync(path)).UploadAsync(content, new BlobUploadOptions { Conditions = new() { IfNoneMatch = ETag.All } }, cancellation);
+            var options = new BlobUploadOptions { Conditions = new() { IfNoneMatch = ETag.All }, Tags = BlobPaths.TagsOf(path) };
+            await (await BlobAsync(path)).UploadAsync(content, options, cancellation);
             return true;
         }
         catch (RequestFailedException e) when (e.Status is 409 or 412)

@@ -1,4 +1,5 @@
 using System.Text;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Storage;
@@ -37,6 +38,22 @@ public sealed class ArtifactStoreTests(AzuriteFixture azurite)
         string winner = Assert.Single(results.Distinct());
         Assert.Equal(winner, $"result {await ReadAsync()}");
         Assert.Equal(2, await CountBlobsAsync()); // one file and the manifest
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Every_blob_of_a_rollout_has_the_tag_that_the_lifecycle_rule_looks_for_and_no_other_has(bool isRollout)
+    {
+        string run = $"tagged-{Guid.NewGuid():n}";
+        string path = isRollout ? BlobPaths.Rollout(run, 0, 0) : BlobPaths.Checkpoint(run, 0);
+        await Store.MakeOnceAsync(path, _ => Task.FromResult(Artifact("content", "result")), CancellationToken.None);
+        string[] written = [(await Store.GetAsync<string>(path, CancellationToken.None)).Files.Single().Blob, $"{path}/manifest.json"];
+        foreach (string blob in written)
+        {
+            var tags = (await (await _blobs.BlobAsync(blob)).GetTagsAsync()).Value.Tags;
+            Assert.Equal(isRollout ? ["kind=rollout"] : [], tags.Select(tag => $"{tag.Key}={tag.Value}"));
+        }
     }
 
     [Fact]

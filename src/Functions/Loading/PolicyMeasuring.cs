@@ -1,13 +1,12 @@
 using System.Diagnostics;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Activities;
+namespace RlhfFunctions.Loading;
 
 /// <summary>What the evaluation of a run and the nightly one have in common.</summary>
 public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate)
