@@ -65,7 +65,8 @@ internal static class BicepServer
         int size = 0;
         while (ReadLine(output) is { Length: > 0 } header)
         {
-            if (header.StartsWith(length, StringComparison.OrdinalIgnoreCase)) size = int.Parse(header[length.Length..], CultureInfo.InvariantCulture);
+            if (header.StartsWith(length, StringComparison.OrdinalIgnoreCase))
+                size = int.Parse(header[length.Length..], CultureInfo.InvariantCulture);
         }
 
         byte[] body = new byte[size];

@@ -68,7 +68,8 @@ public sealed class BicepTests
     [Fact]
     public void The_command_line_builds()
     {
-        Assert.Equal(BicepServer.Compile(Path.Combine(Folder, "main.bicep")), Bicep.RunClean("build", Path.Combine(Folder, "main.bicep"), "--stdout"));
+        string file = Path.Combine(Folder, "main.bicep");
+        Assert.Equal(BicepServer.Compile(file), Bicep.RunClean("build", file, "--stdout"));
     }
 
     [Theory]

@@ -30,7 +30,8 @@ internal sealed partial class Dockerfile
 
     /// <summary>Image and stage of each FROM.</summary>
     public IReadOnlyList<(string Image, string Stage)> Stages =>
-        [.. Instructions.Where(instruction => instruction.Name == "FROM").Select(from => FromLine().Match(from.Text)).Select(from => (from.Groups["image"].Value, from.Groups["stage"].Value))];
+        [.. Instructions.Where(instruction => instruction.Name == "FROM").Select(from => FromLine().Match(from.Text))
+            .Select(from => (from.Groups["image"].Value, from.Groups["stage"].Value))];
 
     /// <summary>The variables that a stage's ENV lines set.</summary>
     public IReadOnlyDictionary<string, string> Environment(string stage)

@@ -47,7 +47,8 @@ public sealed class DockerfileTests
     public void The_payload_is_published_by_arguments_that_the_projects_know()
     {
         string publish = Assert.Single(Ours.Of("build", "RUN"));
-        var match = Regex.Match(publish, @"^dotnet publish (?<project>\S+) --configuration Release --output (?<folder>\S+)(?: --property:(?<name>\w+)=\$\{(?<value>\w+)\})+$");
+        var match = Regex.Match(publish,
+            @"^dotnet publish (?<project>\S+) --configuration Release --output (?<folder>\S+)(?: --property:(?<name>\w+)=\$\{(?<value>\w+)\})+$");
         Assert.True(match.Success, publish);
         Assert.True(File.Exists(Repository.Path(match.Groups["project"].Value)));
         string[] arguments = [.. match.Groups["value"].Captures.Select(capture => capture.Value)];
@@ -141,7 +142,8 @@ public sealed class DockerfileTests
     /// <summary>Docker's patterns, as far as ours go: a pattern also covers what lies below it, ** is any number of folders, * stays in one.</summary>
     private static bool IsMatch(string pattern, string file)
     {
-        string expression = Regex.Escape(pattern).Replace(@"\*\*/", "(.*/)?", StringComparison.Ordinal).Replace(@"\*", "[^/]*", StringComparison.Ordinal);
+        string expression = Regex.Escape(pattern).Replace(@"\*\*/", "(.*/)?", StringComparison.Ordinal)
+            .Replace(@"\*", "[^/]*", StringComparison.Ordinal);
         return Regex.IsMatch(file, $"^{expression}(/.*)?$");
     }
 

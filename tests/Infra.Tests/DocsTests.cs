@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Reflection;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using RlhfFunctions.Contracts;
@@ -16,7 +17,8 @@ public sealed partial class DocsTests
     public static TheoryData<string> Pages =>
     [
         "SECURITY.md",
-        .. Directory.EnumerateFiles(Repository.Path("docs"), "*.md", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Repository.Root, file)),
+        .. Directory.EnumerateFiles(Repository.Path("docs"), "*.md", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(Repository.Root, file)),
     ];
 
     [Fact]
@@ -34,7 +36,8 @@ public sealed partial class DocsTests
     public void Links_lead_somewhere(string page)
     {
         string folder = Path.GetDirectoryName(Repository.Path(page))!;
-        foreach (string target in Link().Matches(Repository.Read(page)).Select(match => match.Groups[1].Value).Where(target => !target.StartsWith("http", StringComparison.Ordinal)))
+        foreach (string target in Link().Matches(Repository.Read(page)).Select(match => match.Groups[1].Value)
+            .Where(target => !target.StartsWith("http", StringComparison.Ordinal)))
             Assert.True(File.Exists(Path.Combine(folder, target)), $"{page} links to {target}, which is not there.");
     }
 
@@ -52,7 +55,8 @@ public sealed partial class DocsTests
         var inCode = Directory.EnumerateFiles(Repository.Path("src", "Functions", "Http"), "*.cs")
             .SelectMany(file => Trigger().Matches(File.ReadAllText(file)))
             .Select(match => $"{match.Groups[1].Value.ToUpperInvariant()} /api/{match.Groups[2].Value}").ToList();
-        var inPage = Regex.Matches(Repository.Read("docs", "api.md"), @"^\| `((?:GET|POST|PUT|DELETE) /api/[^`]*)`", RegexOptions.Multiline).Select(match => match.Groups[1].Value);
+        const string Row = @"^\| `((?:GET|POST|PUT|DELETE) /api/[^`]*)`";
+        var inPage = Regex.Matches(Repository.Read("docs", "api.md"), Row, RegexOptions.Multiline).Select(match => match.Groups[1].Value);
         Assert.NotEmpty(inCode);
         Assert.Equal(inCode.Order(), inPage.Order());
     }
@@ -61,7 +65,8 @@ public sealed partial class DocsTests
     public void Every_kind_of_problem_is_in_the_api_page()
     {
         var inCode = Directory.EnumerateFiles(Repository.Path("src", "Functions", "Http"), "*.cs")
-            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "Problem\\((\\d+), \"([a-z-]+)\"")).Select(match => $"| `{match.Groups[2].Value}` | {match.Groups[1].Value} |").Distinct().ToList();
+            .SelectMany(file => Regex.Matches(File.ReadAllText(file), "Problem\\((\\d+), \"([a-z-]+)\""))
+            .Select(match => $"| `{match.Groups[2].Value}` | {match.Groups[1].Value} |").Distinct().ToList();
         Assert.NotEmpty(inCode);
         string page = Repository.Read("docs", "api.md");
         Assert.All(inCode, row => Assert.Contains(row, page, StringComparison.Ordinal));
@@ -106,7 +111,8 @@ public sealed partial class DocsTests
         string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Measurement("{id}", 0)];
         Assert.All(numbered, path => Assert.Contains(
             $"`{path.Replace("/00000", "/{step:D5}", StringComparison.Ordinal).Replace("/000", "/{shard:D3}", StringComparison.Ordinal)}/", page, StringComparison.Ordinal));
-        string[] published = [RunFiles.AdapterConfig, RunFiles.AdapterWeights, RunFiles.Metrics, RunFiles.Evaluation, RunFiles.Samples, RunFiles.Report];
+        string[] published =
+            [RunFiles.AdapterConfig, RunFiles.AdapterWeights, RunFiles.Metrics, RunFiles.Evaluation, RunFiles.Samples, RunFiles.Report];
         Assert.All(published, file => Assert.Contains($"`{file}`", page, StringComparison.Ordinal));
     }
 
@@ -124,11 +130,13 @@ public sealed partial class DocsTests
     public void Operations_name_every_role_and_every_setting_that_can_be_chosen()
     {
         string page = Repository.Read("docs", "operations.md");
-        string[] roles = [.. Regex.Matches(Repository.Read("infra", "bicep", "modules", "storage.bicep"), "'(Storage [A-Za-z ]+)':").Select(match => match.Groups[1].Value)];
+        string[] roles = [.. Regex.Matches(Repository.Read("infra", "bicep", "modules", "storage.bicep"), "'(Storage [A-Za-z ]+)':")
+            .Select(match => match.Groups[1].Value)];
         Assert.Equal(3, roles.Length);
         Assert.All(roles, role => Assert.Contains($"| {role} |", page, StringComparison.Ordinal));
         string parameters = Repository.Read("infra", "bicep", "main.bicepparam");
-        var chosen = Regex.Matches(parameters, @"readEnvironmentVariable\('(GPU_\w+|BUDGET_\w+)'").Select(match => match.Groups[1].Value).Append("TORCH_BACKEND").ToList();
+        var chosen = Regex.Matches(parameters, @"readEnvironmentVariable\('(GPU_\w+|BUDGET_\w+)'").Select(match => match.Groups[1].Value)
+            .Append("TORCH_BACKEND").ToList();
         Assert.True(chosen.Count >= 5);
         Assert.All(chosen, setting => Assert.Contains($"`{setting}`", page, StringComparison.Ordinal));
     }
@@ -141,8 +149,9 @@ public sealed partial class DocsTests
         Assert.Equal("svg", drawing.Root!.Name.LocalName);
         string[] activities =
         [
-            FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate, FunctionNames.RolloutShard,
-            FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun, FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries,
+            FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate,
+            FunctionNames.RolloutShard, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
+            FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries,
         ];
         Assert.All(activities, activity => Assert.Contains(activity, text, StringComparison.Ordinal));
         Assert.DoesNotContain("script", text, StringComparison.OrdinalIgnoreCase);
@@ -152,11 +161,12 @@ public sealed partial class DocsTests
     {
         foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance))
         {
-            if (property.GetCustomAttribute<System.Text.Json.Serialization.JsonIgnoreAttribute>() is { Condition: System.Text.Json.Serialization.JsonIgnoreCondition.Always }) continue;
+            if (property.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: JsonIgnoreCondition.Always }) continue;
             yield return JsonNamingPolicy.CamelCase.ConvertName(property.Name);
-            var element = property.PropertyType.IsGenericType && typeof(IEnumerable).IsAssignableFrom(property.PropertyType) ? property.PropertyType.GetGenericArguments()[0] : property.PropertyType;
+            var element = property.PropertyType.IsGenericType && typeof(IEnumerable).IsAssignableFrom(property.PropertyType)
+                ? property.PropertyType.GetGenericArguments()[0] : property.PropertyType;
             if (element.Assembly != type.Assembly || element.IsEnum) continue;
-            var kinds = element.GetCustomAttributes<System.Text.Json.Serialization.JsonDerivedTypeAttribute>().Select(derived => derived.DerivedType).DefaultIfEmpty(element);
+            var kinds = element.GetCustomAttributes<JsonDerivedTypeAttribute>().Select(derived => derived.DerivedType).DefaultIfEmpty(element);
             // The columns' names are given in one row, by their defaults.
             foreach (string field in kinds.Where(kind => kind != typeof(DialogueColumns)).SelectMany(FieldsOf)) yield return field;
         }
@@ -165,14 +175,16 @@ public sealed partial class DocsTests
     /// <summary>Numbers and first words of the comments that number a method's stages.</summary>
     private static IEnumerable<string> Stages(string file)
     {
-        return Regex.Matches(Repository.Read(file), @"^ +// (\d)\. (\w+)", RegexOptions.Multiline).Select(match => $"{match.Groups[1].Value} {match.Groups[2].Value}");
+        return Regex.Matches(Repository.Read(file), @"^ +// (\d)\. (\w+)", RegexOptions.Multiline)
+            .Select(match => $"{match.Groups[1].Value} {match.Groups[2].Value}");
     }
 
     private static IEnumerable<string> NumberedIn(string page, string heading)
     {
         string section = page[page.IndexOf(heading, StringComparison.Ordinal)..];
         section = section[..section.IndexOf("\n##", StringComparison.Ordinal)];
-        return Regex.Matches(section, @"^(\d)\. \**(\w+)", RegexOptions.Multiline).Select(match => $"{match.Groups[1].Value} {match.Groups[2].Value}");
+        return Regex.Matches(section, @"^(\d)\. \**(\w+)", RegexOptions.Multiline)
+            .Select(match => $"{match.Groups[1].Value} {match.Groups[2].Value}");
     }
 
     [GeneratedRegex(@"\]\(([^)#\s]+)\)")]

@@ -75,7 +75,8 @@ internal static partial class Promises
             Assert.Equal("managedidentity", settings["AzureWebJobsStorage__credential"]);
             Assert.EndsWith("outputs.clientId.value]", settings["AzureWebJobsStorage__clientId"], StringComparison.Ordinal);
             Assert.DoesNotContain("AzureWebJobsStorage", settings.Keys);
-            Assert.Matches(@"^\[format\('ClientId=\{0\};Authorization=AAD', .*outputs\.clientId\.value\)\]$", settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]);
+            Assert.Matches(@"^\[format\('ClientId=\{0\};Authorization=AAD', .*outputs\.clientId\.value\)\]$",
+                settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]);
         }
     }
 
@@ -84,7 +85,8 @@ internal static partial class Promises
     {
         string storage = Deployment.Id(deployment.Storage);
         var blobLogging = deployment.Single("Microsoft.Authorization/roleDefinitions");
-        string[] actions = [.. Assert.Single(blobLogging["properties"]!["permissions"]!.AsArray())!["actions"]!.AsArray().Select(action => (string)action!)];
+        string[] actions = [.. Assert.Single(blobLogging["properties"]!["permissions"]!.AsArray())!["actions"]!.AsArray()
+            .Select(action => (string)action!)];
         Assert.Equal(["Microsoft.Storage/storageAccounts/blobServices/read", "Microsoft.Storage/storageAccounts/blobServices/write"], actions);
 
         var needed = new HashSet<(string Scope, string Role)>();
@@ -131,7 +133,8 @@ internal static partial class Promises
         Assert.Matches("^[A-Za-z][A-Za-z0-9]{2,44}$", hub);
         // As DurableTask.AzureStorage names them.
         string workItems = $"{hub.ToLowerInvariant()}-workitems";
-        string[] control = [.. Enumerable.Range(0, (int)host["storageProvider"]!["partitionCount"]!).Select(i => $"{hub.ToLowerInvariant()}-control-{i:00}")];
+        string[] control = [.. Enumerable.Range(0, (int)host["storageProvider"]!["partitionCount"]!)
+            .Select(i => $"{hub.ToLowerInvariant()}-control-{i:00}")];
 
         var scale = deployment.Gpu["properties"]!["template"]!["scale"]!;
         Assert.Equal(0, (int)scale["minReplicas"]!);
@@ -203,7 +206,8 @@ internal static partial class Promises
             {
                 Assert.True(value!["metadata"]?["description"] is not null, $"The parameter {name} is not described.");
                 Assert.DoesNotContain("secure", (string?)value["type"] ?? "", StringComparison.OrdinalIgnoreCase);
-                if ((string?)value["type"] == "int") Assert.True(value["minValue"] is not null || value["allowedValues"] is not null, $"{name} has no least value.");
+                bool isBounded = value["minValue"] is not null || value["allowedValues"] is not null;
+                Assert.True((string?)value["type"] != "int" || isBounded, $"{name} has no least value.");
             }
 
             foreach (var (name, value) in template["outputs"]?.AsObject() ?? [])

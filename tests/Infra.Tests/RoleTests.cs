@@ -55,11 +55,13 @@ public sealed class RoleTests(RoleTests.Roles roles) : IClassFixture<RoleTests.R
         {
             string[] arguments =
             [
-                "build", Project, "--no-restore", "--no-dependencies", "-nologo", $"-t:{target}", $"-p:FunctionsRole={role}", $"-p:Configuration={Configuration}",
+                "build", Project, "--no-restore", "--no-dependencies", "-nologo",
+                $"-t:{target}", $"-p:FunctionsRole={role}", $"-p:Configuration={Configuration}",
             ];
             var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true };
             // The test host's own variables would reach MSBuild.
-            foreach (string name in start.Environment.Keys.Where(name => name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase)).ToArray()) start.Environment.Remove(name);
+            string[] inherited = [.. start.Environment.Keys.Where(name => name.StartsWith("MSBUILD", StringComparison.OrdinalIgnoreCase))];
+            foreach (string name in inherited) start.Environment.Remove(name);
             start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
             using var process = Process.Start(start)!;
             string output = process.StandardOutput.ReadToEnd();
@@ -86,10 +88,13 @@ public sealed class RoleTests(RoleTests.Roles roles) : IClassFixture<RoleTests.R
             var functions = new Dictionary<string, string>();
             foreach (var method in metadata.MethodDefinitions.Select(metadata.GetMethodDefinition))
             {
-                foreach (var attribute in Attributes(metadata, method.GetCustomAttributes()).Where(attribute => attribute.Type == "FunctionAttribute"))
+                foreach (var attribute in Attributes(metadata, method.GetCustomAttributes())
+                    .Where(attribute => attribute.Type == "FunctionAttribute"))
                 {
-                    var triggers = method.GetParameters().SelectMany(parameter => Attributes(metadata, metadata.GetParameter(parameter).GetCustomAttributes()));
-                    functions.Add(attribute.Argument, triggers.Single(trigger => trigger.Type.EndsWith("TriggerAttribute", StringComparison.Ordinal)).Type);
+                    var triggers = method.GetParameters()
+                        .SelectMany(parameter => Attributes(metadata, metadata.GetParameter(parameter).GetCustomAttributes()));
+                    string trigger = triggers.Single(type => type.Type.EndsWith("TriggerAttribute", StringComparison.Ordinal)).Type;
+                    functions.Add(attribute.Argument, trigger);
                 }
             }
 

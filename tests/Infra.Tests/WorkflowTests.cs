@@ -8,7 +8,8 @@ public sealed class WorkflowTests
 {
     private static readonly string[] Known = ["ci.yml", "codeql.yml", "deploy.yml", "release.yml"];
 
-    public static TheoryData<string> Workflows => [.. Directory.EnumerateFiles(Repository.Path(".github", "workflows")).Select(file => Path.GetFileName(file)!)];
+    public static TheoryData<string> Workflows => [.. Directory.EnumerateFiles(Repository.Path(".github", "workflows"))
+        .Select(file => Path.GetFileName(file)!)];
 
     [Fact]
     public void There_are_those_we_know()
@@ -75,7 +76,8 @@ public sealed class WorkflowTests
     [Fact]
     public void Ci_restores_what_was_reviewed_and_runs_the_whole_suite()
     {
-        string[] commands = [.. Steps(Yaml.Read(".github", "workflows", "ci.yml")).Where(step => step.Keys().Contains("run")).Select(step => step.Text("run"))];
+        string[] commands = [.. Steps(Yaml.Read(".github", "workflows", "ci.yml")).Where(step => step.Keys().Contains("run"))
+            .Select(step => step.Text("run"))];
         Assert.Contains("dotnet restore --locked-mode", commands);
         Assert.Contains("dotnet format --no-restore --verify-no-changes", commands);
         string test = Assert.Single(commands, command => command.StartsWith("dotnet test", StringComparison.Ordinal));
@@ -90,11 +92,13 @@ public sealed class WorkflowTests
     public void Deploy_sets_every_variable_that_the_parameters_read()
     {
         string parameters = Repository.Read("infra", "bicep", "main.bicepparam") + Repository.Read("azure.yaml");
-        var read = Regex.Matches(parameters, @"readEnvironmentVariable\('(\w+)'|\$\{(\w+)=").Select(match => match.Groups[1].Value + match.Groups[2].Value);
+        var read = Regex.Matches(parameters, @"readEnvironmentVariable\('(\w+)'|\$\{(\w+)=")
+            .Select(match => match.Groups[1].Value + match.Groups[2].Value);
         var job = Yaml.Read(".github", "workflows", "deploy.yml").Map("jobs").Map("deploy");
         // azd sets these itself.
         string[] azds = ["AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE", "SERVICE_API_RESOURCE_EXISTS", "SERVICE_GPU_RESOURCE_EXISTS"];
-        Assert.Equal(read.Except(azds).Concat(["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"]).Order(), job.Map("env").Keys().Order());
+        Assert.Equal(read.Except(azds).Concat(["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"])
+            .Order(), job.Map("env").Keys().Order());
     }
 
     [Fact]
