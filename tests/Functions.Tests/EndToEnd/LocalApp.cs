@@ -17,15 +17,19 @@ internal sealed class LocalApp : IDisposable
     public LocalApp()
     {
         _http = new HttpClient { BaseAddress = new Uri($"http://localhost:{_port}") };
-        Blobs = new BlobServiceClient(
-            "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+        ConnectionString = "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
             + "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-            + $"BlobEndpoint=http://127.0.0.1:{_azuritePort}/devstoreaccount1;");
+            + $"BlobEndpoint=http://127.0.0.1:{_azuritePort}/devstoreaccount1;QueueEndpoint=http://127.0.0.1:{_azuritePort + 1}/devstoreaccount1;"
+            + $"TableEndpoint=http://127.0.0.1:{_azuritePort + 2}/devstoreaccount1;";
+        Blobs = new BlobServiceClient(ConnectionString);
     }
 
     public HttpClient Http => _http;
 
     public BlobServiceClient Blobs { get; }
+
+    /// <summary>Of its Azurite, for another host on the same hub.</summary>
+    public string ConnectionString { get; }
 
     public string DataFolder { get; } = Directory.CreateTempSubdirectory("rlhf-app-").FullName;
 
