@@ -77,6 +77,15 @@ internal sealed class LocalApp : IDisposable
         worker.Kill();
     }
 
+    /// <summary>Waits until Azurite has saved a blob: it keeps its books in memory and writes them every five seconds.</summary>
+    public async Task WaitUntilSavedAsync(string path, TimeSpan timeout)
+    {
+        string name = path[(path.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        string books = Path.Combine(DataFolder, "__azurite_db_blob__.json");
+        for (var deadline = DateTime.UtcNow + timeout; !(File.Exists(books) && (await File.ReadAllTextAsync(books)).Contains(name, StringComparison.Ordinal)); await Task.Delay(50))
+            Assert.True(DateTime.UtcNow < deadline, $"Azurite has not saved {path} in {timeout}.");
+    }
+
     /// <summary>kill -9 or SIGTERM for Azurite.</summary>
     public void EndAzurite(bool kill)
     {
