@@ -22,11 +22,17 @@ public sealed class DenseLinear : LinearLayer
             Expect.Shape(bias, [OutFeatures]);
         _weight = weight;
         _bias = bias;
+        if (WeightRows.CanRead(weight))
+            Rows = WeightRows.Of(weight);
         RegisterComponents();
     }
 
     /// <summary>[out, in]</summary>
     public Parameter Weight => _weight;
+
+    internal override WeightRows? Rows { get; }
+
+    internal override Parameter? Bias => _bias;
 
     protected override Tensor Multiply(Tensor input) => nn.functional.linear(input, _weight, _bias);
 }

@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Foundations;
@@ -11,6 +12,12 @@ public abstract class LinearLayer(long inFeatures, long outFeatures) : nn.Module
     public long InFeatures { get; } = inFeatures;
 
     public long OutFeatures { get; } = outFeatures;
+
+    /// <summary>The weight as fused loops on a CPU read it; null where they cannot.</summary>
+    internal abstract WeightRows? Rows { get; }
+
+    /// <summary>[out] or null</summary>
+    internal abstract Parameter? Bias { get; }
 
     /// <summary>
     /// What is added to the layer: a function of its input [..., in] and its output [..., out] that may write into the output;
