@@ -44,6 +44,7 @@ internal static unsafe class RowProducts
         var groupsPerTask = (int)(ProductsPerTask / ((long)Group * weight.Inputs * rows)) + 1;
         Threads.ForRanges(groups, groupsPerTask, (first, end) =>
             Add(from, rows, weight, to, first * Group, Math.Min(end * Group, weight.Outputs)));
+        GC.KeepAlive(weight);
         return scope.MoveToOuter(result);
     }
 

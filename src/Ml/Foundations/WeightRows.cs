@@ -38,28 +38,37 @@ internal abstract unsafe class WeightRows(int outputs, int inputs)
         var (outputs, inputs) = ((int)weight.shape[0], (int)weight.shape[1]);
         return weight.dtype switch
         {
-            ScalarType.Float32 => new SingleRows(Memory.Of<float>(weight), outputs, inputs),
-            ScalarType.BFloat16 => new BFloat16Rows(Memory.Of<ushort>(weight), outputs, inputs),
+            ScalarType.Float32 => new SingleRows(weight, outputs, inputs),
+            ScalarType.BFloat16 => new BFloat16Rows(weight, outputs, inputs),
             _ => throw new NotSupportedException($"Rows of {weight.dtype} are not read."),
         };
     }
 
-    private sealed class SingleRows(float* weight, int outputs, int inputs) : WeightRows(outputs, inputs)
+    private sealed class SingleRows(Tensor owner, int outputs, int inputs) : WeightRows(outputs, inputs)
     {
+        private readonly float* _weight = Memory.Of<float>(owner);
+
+        /// <summary>Held, or its memory would be freed.</summary>
+        public Tensor Owner { get; } = owner;
+
         public override float* Read(int first, int count, int column, int length, float* scratch, out int stride)
         {
             stride = Inputs;
-            return weight + ((long)first * Inputs) + column;
+            return _weight + ((long)first * Inputs) + column;
         }
     }
 
-    private sealed class BFloat16Rows(ushort* weight, int outputs, int inputs) : WeightRows(outputs, inputs)
+    private sealed class BFloat16Rows(Tensor owner, int outputs, int inputs) : WeightRows(outputs, inputs)
     {
+        private readonly ushort* _weight = Memory.Of<ushort>(owner);
+
+        public Tensor Owner { get; } = owner;
+
         public override float* Read(int first, int count, int column, int length, float* scratch, out int stride)
         {
             stride = RowProducts.Stride;
             for (var row = 0; row < count; row++)
-                Widen(weight + ((long)(first + row) * Inputs) + column, scratch + (row * stride), length);
+                Widen(_weight + ((long)(first + row) * Inputs) + column, scratch + (row * stride), length);
             return scratch;
         }
 

@@ -32,6 +32,7 @@ public sealed class LlamaForCausalLm : nn.Module
         config.Validate(nameof(LlamaConfig));
         Config = config;
         Device = weights.Device;
+        ComputeType = weights.ComputeType;
         _decoder = new LlamaDecoder(config, weights);
         // An output layer tied to the embedding has no weights of its own.
         _head = config.TieWordEmbeddings
@@ -44,6 +45,15 @@ public sealed class LlamaForCausalLm : nn.Module
 
     /// <summary>Where the weights are.</summary>
     public Device Device { get; }
+
+    /// <summary>The type in which hidden states are computed.</summary>
+    public ScalarType ComputeType { get; }
+
+    internal LlamaDecoder Decoder => _decoder;
+
+    /// <summary>The output layer's weight as fused loops read it; null where they cannot.</summary>
+    internal WeightRows? HeadRows => _head is not null ? _head.Rows
+        : WeightRows.CanRead(_decoder.EmbeddingWeight) ? WeightRows.Of(_decoder.EmbeddingWeight) : null;
 
     /// <summary>The linear layers an adapter can go on, sorted by name (model.layers.0.self_attn.q_proj): all but the output.</summary>
     public IReadOnlyList<(string Name, LinearLayer Layer)> Projections() =>
@@ -98,6 +108,17 @@ public sealed class LlamaForCausalLm : nn.Module
             Expect.Type(isRealToken, ScalarType.Bool);
         }
         return _decoder.Hidden(inputIds, positions, isRealToken, cache);
+    }
+
+    /// <summary>The hidden states after the final norm at some positions alone, for which the last block does nothing but what they need.</summary>
+    /// <param name="inputIds">[B, T] int64, padded on the right.</param>
+    /// <param name="places">Places in the flattened [B · T], as many of each row, row after row. [B · R] int64</param>
+    /// <returns>[B, R, H], of the model's type.</returns>
+    public Tensor HiddenAt(Tensor inputIds, Tensor places)
+    {
+        Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
+        Expect.Shape(places, [Expect.Any]);
+        return _decoder.HiddenAt(inputIds, places);
     }
 
     /// <summary>

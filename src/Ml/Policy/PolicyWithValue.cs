@@ -48,10 +48,7 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
     {
         using var scope = NewDisposeScope();
         Adapter.Training = false;
-        var (rows, length) = (sequences.ResponseIds.shape[0], sequences.ResponseLength);
-
-        var hidden = Model.Hidden(sequences.Ids); // [B, T, H]
-        var predicting = hidden.flatten(0, 1).index_select(0, sequences.Predictors).view(rows, length, -1); // [B, R, H]
+        var predicting = Model.HiddenAt(sequences.Ids, sequences.Predictors); // [B, R, H]
         var logits = Model.Logits(predicting); // [B, R, V]
         if (temperature != 1)
             logits = logits / temperature;
