@@ -4,6 +4,7 @@ using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Storage;
+using TorchSharp;
 
 namespace RlhfFunctions.Loading;
 
@@ -26,7 +27,8 @@ public sealed class LoadedPolicy : IDisposable
     public static LoadedPolicy Load(string folder, RunRequest request)
     {
         var device = Torch.Device(request.Compute.Device);
-        var model = LlamaForCausalLm.Load(folder, request.Model.Precision, device);
+        var model = LlamaForCausalLm.Load(
+            folder, request.Model.Precision, device, request.Model.ComputeType == ComputeType.Float32 ? torch.float32 : torch.bfloat16);
         var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
         return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), LlamaText.FromFolder(folder));
     }

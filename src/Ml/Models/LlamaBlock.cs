@@ -15,4 +15,7 @@ namespace RlhfFunctions.Ml.Models;
 /// <param name="Down">I → H</param>
 internal sealed record LlamaBlock(
     Tensor AttentionNorm, LinearLayer Query, LinearLayer Key, LinearLayer Value, LinearLayer Output,
-    Tensor MlpNorm, LinearLayer Gate, LinearLayer Up, LinearLayer Down);
+    Tensor MlpNorm, LinearLayer Gate, LinearLayer Up, LinearLayer Down)
+{
+    public LinearLayer[] Projections => [Query, Key, Value, Output, Gate, Up, Down];
+}

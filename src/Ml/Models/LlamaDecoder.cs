@@ -31,6 +31,9 @@ internal sealed class LlamaDecoder : nn.Module
     /// <summary>[V, H]</summary>
     public Tensor EmbeddingWeight => _embedding.Weight;
 
+    /// <inheritdoc cref="LlamaForCausalLm.Recomputes"/>
+    public bool Recomputes { get; set; }
+
     /// <summary>[H], of the final norm.</summary>
     public Tensor NormWeight => _norm.Weight;
 
@@ -68,7 +71,7 @@ internal sealed class LlamaDecoder : nn.Module
         var (b, t) = (inputIds.shape[0], inputIds.shape[1]);
         var x = _embedding.forward(inputIds); // [B, T, H]
         var (cosine, signedSine) = _rotary.At(null, 0, t);
-        var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1); // [B, T, H]
+        var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1, Recomputes && is_grad_enabled()); // [B, T, H]
         var positions = places.view(b, -1).remainder(t); // [B, R]
         var isVisible = arange(t, device: places.device).view(1, 1, t).le(positions.unsqueeze(2)); // [B, R, T]
         var queries = new LlamaQueries(
@@ -77,13 +80,13 @@ internal sealed class LlamaDecoder : nn.Module
         return scope.MoveToOuter(_norm.forward(last));
     }
 
-    private Tensor Run(Tensor x, LlamaPass pass) => _norm.forward(Run(x, pass, _layers.Count));
+    private Tensor Run(Tensor x, LlamaPass pass) => _norm.forward(Run(x, pass, _layers.Count, recomputes: false));
 
-    private Tensor Run(Tensor x, LlamaPass pass, int layers)
+    private Tensor Run(Tensor x, LlamaPass pass, int layers, bool recomputes)
     {
         foreach (var layer in _layers.Take(layers))
         {
-            var next = layer.Forward(x, pass);
+            var next = recomputes ? RecomputedLayer.Forward(layer, x, _rotary) : layer.Forward(x, pass);
             x.Dispose();
             x = next;
         }

@@ -39,6 +39,7 @@ public sealed class LlamaForCausalLm : nn.Module
             ? null
             : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
+        Recomputes = Projections().Sum(p => p.Layer.InFeatures * p.Layer.OutFeatures) > 100_000_000;
     }
 
     public LlamaConfig Config { get; }
@@ -48,6 +49,16 @@ public sealed class LlamaForCausalLm : nn.Module
 
     /// <summary>The type in which hidden states are computed.</summary>
     public ScalarType ComputeType { get; }
+
+    /// <summary>
+    /// Whether the way back computes each block once more instead of keeping what it computed: a third more time, and the memory of one
+    /// block instead of all. By itself for models of more than 100 million weights.
+    /// </summary>
+    public bool Recomputes
+    {
+        get => _decoder.Recomputes;
+        set => _decoder.Recomputes = value;
+    }
 
     internal LlamaDecoder Decoder => _decoder;
 
@@ -62,14 +73,18 @@ public sealed class LlamaForCausalLm : nn.Module
 
     /// <summary>Loads a model folder as transformers saves it; the weights are frozen.</summary>
     /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
-    /// <param name="precision">How weights are held; hidden states have the same type (NF4: float32 on a CPU, else float16).</param>
+    /// <param name="precision">How weights are held.</param>
     /// <param name="device">Null: the CPU.</param>
+    /// <param name="computeType">
+    /// Of the hidden states, and of what is not in 4 bits, for NF4 on a CPU: float32, or bfloat16 where null. Elsewhere they have the
+    /// weights' own type (NF4: float16).
+    /// </param>
     /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or the weights do not fit the configuration.</exception>
-    public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null)
+    public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null, ScalarType? computeType = null)
     {
         using var files = HuggingFaceFolder.Open(folder);
         var config = LlamaConfig.Load(folder);
-        var weights = new FolderWeights(files, precision, device ?? CPU);
+        var weights = new FolderWeights(files, precision, device ?? CPU, computeType);
         var model = new LlamaForCausalLm(config, weights);
         try
         {
