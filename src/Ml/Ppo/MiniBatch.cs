@@ -103,10 +103,9 @@ internal sealed class MiniBatch : IDisposable
             var sequences = SequenceBatch.Of(
                 Array.ConvertAll(samples, sample => sample.Query), Array.ConvertAll(samples, sample => sample.Response), policy.Device);
             var scored = policy.Score(sequences, temperature);
-            using var noGrad = no_grad();
-            var entropy = -(scored.LogDistribution.exp() * scored.LogDistribution).sum(-1); // [b, R]
             return new(
-                rows, scored.LogProbs.DetachFromDisposeScope(), scored.Values.DetachFromDisposeScope(), entropy.DetachFromDisposeScope());
+                rows, scored.LogProbs.DetachFromDisposeScope(), scored.Values.DetachFromDisposeScope(),
+                scored.Entropy.DetachFromDisposeScope());
         }
 
         public Tensor[] Backward(Parameter[] trained, Tensor logProbs, Tensor values, int firstRow)

@@ -88,7 +88,7 @@ public static class RolloutCollector
             using (policy.WithAdapterDisabled())
                 reference = policy.Score(sequences, temperature);
             var penalties = kind == KlPenalty.Full
-                ? TokenKl.Exact(scored.LogDistribution, reference.LogDistribution)
+                ? ExactKl(policy, sequences, temperature)
                 : TokenKl.Penalty(scored.LogProbs, reference.LogProbs, kind); // [b, R]
 
             var numbers = stack([scored.LogProbs, reference.LogProbs, scored.Values, penalties]).cpu(); // [4, b, R]
@@ -102,6 +102,14 @@ public static class RolloutCollector
             }
         }
         return samples;
+    }
+
+    /// <summary>[b, R]</summary>
+    private static Tensor ExactKl(PolicyWithValue policy, SequenceBatch sequences, double temperature)
+    {
+        var own = policy.LogDistribution(sequences, temperature); // [b, R, V]
+        using var reference = policy.WithAdapterDisabled();
+        return TokenKl.Exact(own, policy.LogDistribution(sequences, temperature));
     }
 
     private static RolloutSample Sample(
