@@ -10,7 +10,7 @@ internal sealed class ThreadTeam : IDisposable
     private const int Patience = 4000;
 
     private readonly Thread[] _others;
-    private readonly SemaphoreSlim _start = new(0);
+    private readonly SemaphoreSlim[] _starts; // one each: whoever is done early must not take another's
     private readonly CountdownEvent? _done;
     private Action<int> _work = _ => { };
     private bool _isOver;
@@ -21,6 +21,7 @@ internal sealed class ThreadTeam : IDisposable
     {
         Size = size;
         _done = size > 1 ? new CountdownEvent(size - 1) : null;
+        _starts = [.. Enumerable.Range(1, size - 1).Select(_ => new SemaphoreSlim(0))];
         _others = [.. Enumerable.Range(1, size - 1).Select(part => new Thread(() => Serve(part)) { IsBackground = true })];
         foreach (var thread in _others)
             thread.Start();
@@ -38,7 +39,8 @@ internal sealed class ThreadTeam : IDisposable
         }
         _work = work;
         _done!.Reset();
-        _start.Release(Size - 1);
+        foreach (var start in _starts)
+            start.Release();
         work(0);
         _done.Wait();
     }
@@ -67,10 +69,12 @@ internal sealed class ThreadTeam : IDisposable
     public void Dispose()
     {
         _isOver = true;
-        _start.Release(_others.Length + 1);
+        foreach (var start in _starts)
+            start.Release();
         foreach (var thread in _others)
             thread.Join();
-        _start.Dispose();
+        foreach (var start in _starts)
+            start.Dispose();
         _done?.Dispose();
     }
 
@@ -78,7 +82,7 @@ internal sealed class ThreadTeam : IDisposable
     {
         while (true)
         {
-            _start.Wait();
+            _starts[part - 1].Wait();
             if (_isOver)
                 return;
             _work(part);
