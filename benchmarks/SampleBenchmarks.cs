@@ -34,40 +34,20 @@ internal static class SampleBenchmarks
     /// <summary>A step of PPO: batch 32, mini-batch 8, 2 epochs, at most 40 new tokens; and its stages.</summary>
     public static IEnumerable<Measurement> Step(string samples)
     {
-        var own = Time(plain: false, times: 5);
-        var libtorch = Time(plain: true, times: 2);
-        yield return Measurement.Of("rollout+score/sample", "s", own.Rollouts);
-        yield return Measurement.Of("update/sample", "s", own.Updates) with { RatioToLibtorch = Median(libtorch.Updates) / Median(own.Updates) };
-        yield return Measurement.Of("step/sample", "s", [.. own.Rollouts.Zip(own.Updates, (r, u) => r + u)]);
-
-        (double[] Rollouts, double[] Updates) Time(bool plain, int times)
+        using var own = new Subject(samples, isPlain: false);
+        using var plain = new Subject(samples, isPlain: true);
+        var (rollouts, updates, libtorch) = (new List<double>(), new List<double>(), new List<double>());
+        for (var time = 0; time < 6; time++) // in turns, so that both have the same neighbours; the first time counts for nothing
         {
-            using var model = LlamaForCausalLm.Load(Path.Combine(samples, "models/llama"));
-            using var adapter = LoraAdapter.Attach(model, Lora, seed: 1);
-            if (plain) // frozen weights are multiplied by our loops, others by libtorch; what is not asked for is not computed
-                foreach (var weight in model.parameters())
-                    weight.requires_grad_(true);
-            using var valueHead = new ValueHead(model.Config.HiddenSize, CPU);
-            var policy = new PolicyWithValue(model, adapter, valueHead);
-            var settings = new PpoSettings { Steps = 1, BatchSize = Batch, MiniBatchSize = 8, Epochs = 2, LearningRate = 1e-4 };
-            using var state = TrainingState.Start(policy, settings);
-            var (prompts, text) = Prompts(samples);
-            var reward = new ClassifierReward(TextClassifier.Load(Path.Combine(samples, "models/reward"), CPU), "nothate", "hate");
-            var plan = new RolloutPlan
-            {
-                RunSeed = 1,
-                Step = 0,
-                FirstSample = 0,
-                Generation = Generation,
-                KlPenalty = KlPenalty.Kl,
-                ScoringBatchSize = 8,
-            };
-            IReadOnlyList<RolloutSample> rollouts = [];
-            var rolled = Measurement.Seconds(times, () => rollouts = RolloutCollector.Collect(policy, text.Decode, reward, prompts, plan, CancellationToken.None));
-            var updated = Measurement.Seconds(times, () => PpoUpdate.Run(
-                policy, state, rollouts, settings, 1, PpoUpdate.EpochOrder(1, 0, Batch), CancellationToken.None));
-            return (rolled, updated);
+            rollouts.AddRange(Measurement.Seconds(1, own.RollOut, warmUp: false));
+            updates.AddRange(Measurement.Seconds(1, own.Update, warmUp: false));
+            if (time == 0)
+                plain.RollOut();
+            libtorch.AddRange(Measurement.Seconds(1, plain.Update, warmUp: false));
         }
+        yield return Measurement.Of("rollout+score/sample", "s", [.. rollouts.Skip(1)]);
+        yield return Measurement.Of("update/sample", "s", [.. updates.Skip(1)]) with { RatioToLibtorch = Median([.. libtorch.Skip(1)]) / Median([.. updates.Skip(1)]) };
+        yield return Measurement.Of("step/sample", "s", [.. rollouts.Zip(updates, (r, u) => r + u).Skip(1)]);
     }
 
     private static LoraSettings Lora => new() { Rank = 16, Alpha = 16, TargetModules = ["down_proj"] };
@@ -82,4 +62,53 @@ internal static class SampleBenchmarks
     }
 
     private static double Median(double[] values) => values.Order().ElementAt(values.Length / 2);
+
+    /// <summary>A policy with all that a step needs.</summary>
+    private sealed class Subject : IDisposable
+    {
+        private readonly PpoSettings _settings = new() { Steps = 1, BatchSize = Batch, MiniBatchSize = 8, Epochs = 2, LearningRate = 1e-4 };
+        private readonly PolicyWithValue _policy;
+        private readonly TrainingState _state;
+        private readonly ITextReward _reward;
+        private readonly int[][] _prompts;
+        private readonly LlamaText _text;
+        private IReadOnlyList<RolloutSample> _rollouts = [];
+
+        public Subject(string samples, bool isPlain)
+        {
+            var model = LlamaForCausalLm.Load(Path.Combine(samples, "models/llama"));
+            _policy = new PolicyWithValue(model, LoraAdapter.Attach(model, Lora, seed: 1), new ValueHead(model.Config.HiddenSize, CPU));
+            if (isPlain) // frozen weights are multiplied by our loops, others by libtorch; gradients that nobody asks for are not computed
+                foreach (var weight in model.parameters())
+                    weight.requires_grad_(true);
+            _state = TrainingState.Start(_policy, _settings);
+            (_prompts, _text) = Prompts(samples);
+            _reward = new ClassifierReward(TextClassifier.Load(Path.Combine(samples, "models/reward"), CPU), "nothate", "hate");
+        }
+
+        public void RollOut()
+        {
+            var plan = new RolloutPlan
+            {
+                RunSeed = 1,
+                Step = 0,
+                FirstSample = 0,
+                Generation = Generation,
+                KlPenalty = KlPenalty.Kl,
+                ScoringBatchSize = 8,
+            };
+            _rollouts = RolloutCollector.Collect(_policy, _text.Decode, _reward, _prompts, plan, CancellationToken.None);
+        }
+
+        public void Update() =>
+            PpoUpdate.Run(_policy, _state, _rollouts, _settings, 1, PpoUpdate.EpochOrder(1, 0, Batch), CancellationToken.None);
+
+        public void Dispose()
+        {
+            _state.Dispose();
+            _policy.ValueHead.Dispose();
+            _policy.Adapter.Dispose();
+            _policy.Model.Dispose();
+        }
+    }
 }

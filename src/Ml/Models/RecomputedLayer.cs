@@ -19,7 +19,7 @@ internal sealed class RecomputedLayer : autograd.SingleTensorFunction<Recomputed
     {
         Tensor[] trained = [.. layer.Block.Projections.Select(projection => projection.Adapter).OfType<LowRankBranch>()
             .SelectMany(branch => new[] { branch.A, branch.B }).Where(parameter => parameter.requires_grad)];
-        return trained.Length == 0 && !x.requires_grad 
+        return trained.Length == 0 && !x.requires_grad
             ? new Call(layer, rotary, trained).Run(x)
             : apply([x, new Call(layer, rotary, trained), .. trained]);
     }
