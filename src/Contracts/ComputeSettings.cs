@@ -20,7 +20,7 @@ public sealed record ComputeSettings
     [Range(1, 1024)]
     public int RolloutThreads { get; init; } = 1;
 
-    /// <summary>CPU threads of an update and of an evaluation.</summary>
+    /// <summary>CPU threads of an update, which deals them the rows of a mini-batch, and of an evaluation.</summary>
     [Range(1, 1024)]
-    public int UpdateThreads { get; init; } = 1;
+    public int UpdateThreads { get; init; } = 2;
 }

@@ -14,4 +14,10 @@ public sealed record ModelSettings
 
     /// <summary>How the frozen weights are held in memory. Adapter and value head are always fp32.</summary>
     public ModelPrecision Precision { get; init; } = ModelPrecision.Float32;
+
+    /// <summary>
+    /// What "nf4" computes in on a CPU: "float32", or by itself "bfloat16", in which scoring and updating are several times faster.
+    /// Adapter, value head, softmax and losses are fp32 in either.
+    /// </summary>
+    public ComputeType ComputeType { get; init; } = ComputeType.BFloat16;
 }

@@ -4,6 +4,7 @@ using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Storage;
+using TorchSharp;
 
 namespace RlhfFunctions.Loading;
 
@@ -27,7 +28,8 @@ public sealed class LoadedPolicy : IDisposable
     {
         var device = Torch.Device(request.Compute.Device);
         var text = LlamaText.FromFolder(folder);
-        var model = LlamaForCausalLm.Load(folder, request.Model.Precision, device);
+        var model = LlamaForCausalLm.Load(
+            folder, request.Model.Precision, device, request.Model.ComputeType == ComputeType.Float32 ? torch.float32 : torch.bfloat16);
         try
         {
             var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);

@@ -29,7 +29,7 @@ public sealed class PolicyPool(ModelFolders models) : IDisposable
         string modelPath, RunRequest request, int threads, Func<LoadedPolicy, TResult> work, CancellationToken cancellation)
     {
         string folder = await models.FetchAsync(modelPath, cancellation);
-        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Lora, request.Compute.Device }, ContractsJson.Options);
+        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device }, ContractsJson.Options);
         Torch.UseThreads(threads);
         var policy = Take(key) ?? LoadedPolicy.Load(folder, request);
         try

@@ -29,25 +29,22 @@ public static class EvaluationRunner
         var evaluated = new List<EvaluatedSample>();
         foreach (var batch in places.Chunk(plan.BatchSize))
         {
-            // 1. responses
+            // 1. responses, and their distance from the reference policy, which is none with the adapter off
             var queries = Array.ConvertAll(batch, place => prompts[place.Dialogue]);
             var keys = Array.ConvertAll(batch, place => Seeds.Derive(plan.Seed, "evaluation", place.Dialogue, place.Sample));
-            var responses = BatchGenerator.Sample(policy.Model, queries, keys, plan.Generation, cancellationToken);
+            var responses = policy.Adapter.Enabled
+                ? RolloutCollector.Answer(policy, queries, keys, null, plan.Generation, KlPenalty.Kl, plan.BatchSize, cancellationToken)
+                    .Select(answer => (Ids: answer.Response, Kl: answer.KlPenalties.Sum(d => (double)d))).ToArray()
+                : [.. BatchGenerator.Sample(policy.Model, queries, keys, plan.Generation, cancellationToken).Select(ids => (ids, 0.0))];
 
-            // 2. the judge's view and the likeness to the reference
-            var texts = responses.Select(decode).ToArray();
+            // 2. the judge's view and the likeness to the reference summary
+            var texts = Array.ConvertAll(responses, response => decode(response.Ids));
             var judged = judge.Score(Array.ConvertAll(texts, PromptedResponse.Alone), cancellationToken);
-
-            // 3. the distance from the reference policy, which is none with the adapter off
-            var scored = policy.Adapter.Enabled
-                ? RolloutCollector.Score(
-                    policy, queries, responses, KlPenalty.Kl, plan.Generation.Temperature, plan.BatchSize, cancellationToken)
-                : null;
             evaluated.AddRange(batch.Select((place, i) => new EvaluatedSample(
                 place.Dialogue, place.Sample, texts[i],
                 judged[i].HateProbability ?? throw new ArgumentException("The judge tells no hate probability: it must be a classifier.", nameof(judge)),
-                Rouge.Score(references[place.Dialogue], texts[i]).RougeL.FMeasure, responses[i].Length,
-                endOfText.Contains(responses[i][^1]), scored?[i].KlPenalties.Sum(d => (double)d) ?? 0)));
+                Rouge.Score(references[place.Dialogue], texts[i]).RougeL.FMeasure, responses[i].Ids.Length,
+                endOfText.Contains(responses[i].Ids[^1]), responses[i].Kl)));
         }
         return evaluated;
     }

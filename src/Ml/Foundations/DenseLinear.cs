@@ -22,11 +22,44 @@ public sealed class DenseLinear : LinearLayer
             Expect.Shape(bias, [OutFeatures]);
         _weight = weight;
         _bias = bias;
+        if (WeightRows.CanRead(weight))
+            Rows = WeightRows.Of(weight);
         RegisterComponents();
     }
 
     /// <summary>[out, in]</summary>
     public Parameter Weight => _weight;
 
-    protected override Tensor Multiply(Tensor input) => nn.functional.linear(input, _weight, _bias);
+    internal override WeightRows? Rows { get; }
+
+    internal override Parameter? Bias => _bias;
+
+    protected override Tensor Multiply(Tensor input)
+    {
+        var isLearning = is_grad_enabled();
+        if (Rows is null || _weight.dtype != ScalarType.Float32 || input.dtype != ScalarType.Float32 || (isLearning && _weight.requires_grad))
+            return nn.functional.linear(input, _weight, _bias);
+        using var scope = NewDisposeScope();
+        var output = isLearning && input.requires_grad ? Product.apply(input, this) : RowProducts.Multiply(input, Rows);
+        return scope.MoveToOuter(_bias is null ? output : output + _bias);
+    }
+
+    /// <summary>A frozen layer's y = x·Wᵀ and dx = dy·W.</summary>
+    private sealed class Product : autograd.SingleTensorFunction<Product>
+    {
+        public override string Name => nameof(DenseLinear);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var (input, layer) = ((Tensor)vars[0], (DenseLinear)vars[1]);
+            ctx.save_data(nameof(DenseLinear), layer);
+            return RowProducts.Multiply(input, layer.Rows!);
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
+        {
+            var layer = (DenseLinear)ctx.get_data(nameof(DenseLinear));
+            return [RowGradients.Multiply(grad_output, layer._weight), null!];
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Foundations;
@@ -12,18 +13,21 @@ public abstract class LinearLayer(long inFeatures, long outFeatures) : nn.Module
 
     public long OutFeatures { get; } = outFeatures;
 
-    /// <summary>
-    /// What is added to the layer: a function of its input [..., in] and its output [..., out] that may write into the output;
-    /// null: the layer alone, without an extra operation.
-    /// </summary>
-    public Func<Tensor, Tensor, Tensor>? Adapter { get; set; }
+    /// <summary>The weight as fused loops on a CPU read it; null where they cannot.</summary>
+    internal abstract WeightRows? Rows { get; }
+
+    /// <summary>[out] or null</summary>
+    internal abstract Parameter? Bias { get; }
+
+    /// <summary>What is added to the layer; null: the layer alone, without an extra operation.</summary>
+    internal LowRankBranch? Adapter { get; set; }
 
     /// <param name="input">[..., in]</param>
     /// <returns>[..., out], of the input's type.</returns>
     public sealed override Tensor forward(Tensor input)
     {
         var output = Multiply(input);
-        return Adapter is null ? output : Adapter(input, output);
+        return Adapter is null ? output : Adapter.Add(input, output);
     }
 
     /// <summary>The layer without its adapter; the result is a tensor of its own.</summary>

@@ -18,6 +18,7 @@ public sealed class LoraAdapter : IDisposable
     private readonly List<LoraLinear> _branches;
     private Generator _dropout;
     private bool _isEnabled;
+    private bool _isTraining;
 
     private LoraAdapter(LlamaForCausalLm model, LoraSettings settings, List<LoraLinear> branches, ulong seed)
     {
@@ -45,12 +46,21 @@ public sealed class LoraAdapter : IDisposable
         {
             _isEnabled = value;
             foreach (var branch in _branches)
-                branch.Layer.Adapter = !value || IsMerged ? null : (x, y) => branch.Add(x, y, Training ? Settings.Dropout : 0, _dropout);
+                branch.Layer.Adapter = !value || IsMerged ? null : branch;
         }
     }
 
     /// <summary>Whether the branches' input is dropped out. Never in rollouts: what is sampled must be what is scored.</summary>
-    public bool Training { get; set; }
+    public bool Training
+    {
+        get => _isTraining;
+        set
+        {
+            _isTraining = value;
+            foreach (var branch in _branches)
+                branch.Dropout = value ? (Settings.Dropout, _dropout) : null;
+        }
+    }
 
     public bool IsMerged { get; private set; }
 
@@ -77,6 +87,7 @@ public sealed class LoraAdapter : IDisposable
     {
         _dropout.Dispose();
         _dropout = new Generator(seed, Model.Device);
+        Training = _isTraining;
     }
 
     /// <summary>adapter_model.safetensors as PEFT writes it.</summary>

@@ -10,9 +10,11 @@ namespace RlhfFunctions.Ml.Lora;
 /// What an adapter adds to one linear layer: scaling · B·A·dropout(x), in float32 whatever the layer's type
 /// (Hu et al., arXiv:2106.09685).
 /// </summary>
-internal sealed class LoraLinear : IDisposable
+internal sealed class LoraLinear : LowRankBranch, IDisposable
 {
     private readonly Scalar _scaling;
+    private readonly Parameter _trainedA;
+    private readonly Parameter _trainedB;
 
     /// <summary>A uniform on ±1/√in, B zero, as PEFT: the branch starts as nothing.</summary>
     /// <param name="name">The layer's name in the model; with <paramref name="seed"/> it alone decides what is drawn.</param>
@@ -23,36 +25,30 @@ internal sealed class LoraLinear : IDisposable
     public LoraLinear(string name, LinearLayer layer, LoraSettings settings, ulong seed, Device device)
     {
         (Name, Layer) = (name, layer);
-        var scaling = settings.Alpha / (settings.RankStabilized ? Math.Sqrt(settings.Rank) : settings.Rank);
-        _scaling = scaling.ToScalar();
-        var key = Seeds.Derive(seed, $"lora_A {name}");
-        var bound = 1 / Math.Sqrt(layer.InFeatures);
-        var draws = new float[settings.Rank * layer.InFeatures];
-        for (var i = 0; i < draws.Length; i++)
-            draws[i] = (float)(((2 * Seeds.Uniform(key, i)) - 1) * bound);
-        A = Keep(tensor(draws, [settings.Rank, layer.InFeatures], device: device));
-        B = Keep(zeros(layer.OutFeatures, settings.Rank, ScalarType.Float32, device));
+        Scaling = settings.Alpha / (settings.RankStabilized ? Math.Sqrt(settings.Rank) : settings.Rank);
+        _scaling = Scaling.ToScalar();
+        _trainedA = Keep(tensor(Draws(name, layer, settings, seed), [settings.Rank, layer.InFeatures], device: device));
+        _trainedB = Keep(zeros(layer.OutFeatures, settings.Rank, ScalarType.Float32, device));
     }
 
     public string Name { get; }
 
     public LinearLayer Layer { get; }
 
-    /// <summary>[r, in]</summary>
-    public Parameter A { get; }
+    public override Parameter A => _trainedA;
 
-    /// <summary>[out, r]</summary>
-    public Parameter B { get; }
+    public override Parameter B => _trainedB;
 
-    /// <param name="input">[..., in]</param>
-    /// <param name="output">[..., out]; what the layer alone gives, overwritten.</param>
-    /// <param name="dropout">Share of the input that is dropped, the rest scaled up.</param>
-    /// <param name="generator">What decides which.</param>
-    public Tensor Add(Tensor input, Tensor output, double dropout, Generator generator)
+    public override double Scaling { get; }
+
+    /// <summary>The share of the input that is dropped, the rest scaled up, and what decides which; null: nothing is.</summary>
+    public (double Share, Generator Generator)? Dropout { get; set; }
+
+    public override Tensor Add(Tensor input, Tensor output)
     {
         var x = input.dtype == ScalarType.Float32 ? input : input.to(ScalarType.Float32);
-        if (dropout > 0)
-            x = x * empty_like(x).bernoulli_(1 - dropout, generator).div_(1 - dropout);
+        if (Dropout is { Share: > 0 and var share, Generator: var generator })
+            x = x * empty_like(x).bernoulli_(1 - share, generator).div_(1 - share);
         var change = nn.functional.linear(nn.functional.linear(x, A), B); // [..., out]
         return output.dtype == ScalarType.Float32
             ? output.add_(change, _scaling)
@@ -72,6 +68,16 @@ internal sealed class LoraLinear : IDisposable
         A.Dispose();
         B.Dispose();
         _scaling.Dispose();
+    }
+
+    private static float[] Draws(string name, LinearLayer layer, LoraSettings settings, ulong seed)
+    {
+        var key = Seeds.Derive(seed, $"lora_A {name}");
+        var bound = 1 / Math.Sqrt(layer.InFeatures);
+        var draws = new float[settings.Rank * layer.InFeatures];
+        for (var i = 0; i < draws.Length; i++)
+            draws[i] = (float)(((2 * Seeds.Uniform(key, i)) - 1) * bound);
+        return draws;
     }
 
     private static Parameter Keep(Tensor values)

@@ -12,12 +12,14 @@ namespace RlhfFunctions.Ml.Models;
 /// Frozen weights from a model folder, converted one by one, so that the peak is the model in memory and its largest tensor.
 /// What does not fit is collected and refused at the end, all of it at once.
 /// </summary>
-internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision precision, Device device) : WeightSource
+internal sealed class FolderWeights(
+    HuggingFaceFolder folder, ModelPrecision precision, Device device, ScalarType? computeType = null) : WeightSource
 {
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
 
-    public override ScalarType ComputeType { get; } = ComputeTypeOf(precision, device.type);
+    public override ScalarType ComputeType { get; } = precision == ModelPrecision.Nf4 && device.type == DeviceType.CPU && computeType is { } chosen
+        ? chosen : ComputeTypeOf(precision, device.type);
 
     public override Device Device => device;
 
@@ -70,7 +72,7 @@ internal sealed class FolderWeights(HuggingFaceFolder folder, ModelPrecision pre
         ModelPrecision.BFloat16 => ScalarType.BFloat16,
         ModelPrecision.Float16 => ScalarType.Float16,
         // libtorch multiplies half-precision numbers on a CPU a thousand times slower than single precision.
-        ModelPrecision.Nf4 when device != DeviceType.CPU => ScalarType.Float16,
+        ModelPrecision.Nf4 => device == DeviceType.CPU ? ScalarType.BFloat16 : ScalarType.Float16,
         _ => ScalarType.Float32,
     };
 

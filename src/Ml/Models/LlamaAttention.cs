@@ -36,18 +36,48 @@ internal sealed class LlamaAttention : nn.Module
         RegisterComponents();
     }
 
+    public LinearLayer Query => _query;
+
+    public LinearLayer Key => _key;
+
+    public LinearLayer Value => _value;
+
+    public LinearLayer Output => _output;
+
     /// <param name="x">[B, T, H]</param>
     /// <param name="pass">What the layers of this pass share.</param>
     /// <returns>[B, T, H]; its intermediates belong to the caller's scope.</returns>
     public Tensor Forward(Tensor x, LlamaPass pass)
     {
         var (b, t) = (x.shape[0], x.shape[1]);
-        var q = RotaryEmbedding.Rotate(_query.forward(x).view(b, t, _heads, _headSize), pass.Cosine, pass.SignedSine); // [B, T, heads, D]
-        var k = RotaryEmbedding.Rotate(_key.forward(x).view(b, t, _keyValueHeads, _headSize), pass.Cosine, pass.SignedSine).transpose(1, 2);
-        var v = _value.forward(x).view(b, t, _keyValueHeads, _headSize).transpose(1, 2); // [B, KV heads, T, D]
+        var q = Queries(x, (pass.Cosine, pass.SignedSine)); // [B, T, heads, D]
+        var (k, v) = KeysAndValues(x, pass); // [B, KV heads, T, D]
         if (pass.Cache is not null)
             (k, v) = pass.Cache.Append(_layer, k, v); // [B, KV heads, S, D]
         return _output.forward(Attend(q, k, v, pass).reshape(b, t, _heads * _headSize));
+    }
+
+    /// <summary>Only some positions ask.</summary>
+    /// <param name="x">[B, T, H]</param>
+    /// <param name="queries">The positions.</param>
+    /// <param name="pass">What the layers of this pass share.</param>
+    /// <returns>[B, R, H]; its intermediates belong to the caller's scope.</returns>
+    public Tensor ForwardAt(Tensor x, LlamaQueries queries, LlamaPass pass)
+    {
+        var q = Queries(queries.Of(x), queries.Rotations).transpose(1, 2); // [B, heads, R, D]
+        var (k, v) = KeysAndValues(x, pass); // [B, KV heads, T, D]
+        var attended = nn.functional.scaled_dot_product_attention(q, ForEachHead(k), ForEachHead(v), queries.Bias).transpose(1, 2);
+        return _output.forward(attended.reshape(x.shape[0], -1, _heads * _headSize)); // [B, R, H]
+    }
+
+    private Tensor Queries(Tensor x, (Tensor Cosine, Tensor SignedSine) rotations) => RotaryEmbedding.Rotate(
+        _query.forward(x).view(x.shape[0], x.shape[1], _heads, _headSize), rotations.Cosine, rotations.SignedSine);
+
+    private (Tensor Keys, Tensor Values) KeysAndValues(Tensor x, LlamaPass pass)
+    {
+        var k = _key.forward(x).view(x.shape[0], x.shape[1], _keyValueHeads, _headSize);
+        var v = _value.forward(x).view(x.shape[0], x.shape[1], _keyValueHeads, _headSize);
+        return (RotaryEmbedding.Rotate(k, pass.Cosine, pass.SignedSine).transpose(1, 2), v.transpose(1, 2));
     }
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, LlamaPass pass)

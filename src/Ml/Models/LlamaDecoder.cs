@@ -31,6 +31,16 @@ internal sealed class LlamaDecoder : nn.Module
     /// <summary>[V, H]</summary>
     public Tensor EmbeddingWeight => _embedding.Weight;
 
+    /// <inheritdoc cref="LlamaForCausalLm.Recomputes"/>
+    public bool Recomputes { get; set; }
+
+    /// <summary>[H], of the final norm.</summary>
+    public Tensor NormWeight => _norm.Weight;
+
+    public IEnumerable<LlamaBlock> Blocks => _layers.Select(layer => layer.Block);
+
+    public RotaryEmbedding Rotary => _rotary;
+
     /// <inheritdoc cref="LlamaForCausalLm.Hidden"/>
     public Tensor Hidden(Tensor inputIds, Tensor? positions, Tensor? isRealToken, KvCache? cache)
     {
@@ -54,15 +64,33 @@ internal sealed class LlamaDecoder : nn.Module
         return scope.MoveToOuter(Run(x, new LlamaPass(cosine, signedSine, AttentionBias.Seeing(isVisible, x.dtype), null)));
     }
 
-    private Tensor Run(Tensor x, LlamaPass pass)
+    /// <inheritdoc cref="LlamaForCausalLm.HiddenAt"/>
+    public Tensor HiddenAt(Tensor inputIds, Tensor places)
     {
-        foreach (var layer in _layers)
+        using var scope = NewDisposeScope();
+        var (b, t) = (inputIds.shape[0], inputIds.shape[1]);
+        var x = _embedding.forward(inputIds); // [B, T, H]
+        var (cosine, signedSine) = _rotary.At(null, 0, t);
+        var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1, Recomputes && is_grad_enabled()); // [B, T, H]
+        var positions = places.view(b, -1).remainder(t); // [B, R]
+        var isVisible = arange(t, device: places.device).view(1, 1, t).le(positions.unsqueeze(2)); // [B, R, T]
+        var queries = new LlamaQueries(
+            places, _rotary.At(positions, 0, positions.shape[1]), AttentionBias.Seeing(isVisible, hidden.dtype));
+        var last = _layers[_layers.Count - 1].ForwardAt(hidden, queries, new LlamaPass(cosine, signedSine, null, null)); // [B, R, H]
+        return scope.MoveToOuter(_norm.forward(last));
+    }
+
+    private Tensor Run(Tensor x, LlamaPass pass) => _norm.forward(Run(x, pass, _layers.Count, recomputes: false));
+
+    private Tensor Run(Tensor x, LlamaPass pass, int layers, bool recomputes)
+    {
+        foreach (var layer in _layers.Take(layers))
         {
-            var next = layer.Forward(x, pass);
+            var next = recomputes ? RecomputedLayer.Forward(layer, x, _rotary) : layer.Forward(x, pass);
             x.Dispose();
             x = next;
         }
-        return _norm.forward(x);
+        return x;
     }
 
     protected override void Dispose(bool disposing)

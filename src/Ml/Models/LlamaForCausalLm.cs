@@ -32,18 +32,39 @@ public sealed class LlamaForCausalLm : nn.Module
         config.Validate(nameof(LlamaConfig));
         Config = config;
         Device = weights.Device;
+        ComputeType = weights.ComputeType;
         _decoder = new LlamaDecoder(config, weights);
         // An output layer tied to the embedding has no weights of its own.
         _head = config.TieWordEmbeddings
             ? null
             : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
+        Recomputes = Projections().Sum(p => p.Layer.InFeatures * p.Layer.OutFeatures) > 100_000_000;
     }
 
     public LlamaConfig Config { get; }
 
     /// <summary>Where the weights are.</summary>
     public Device Device { get; }
+
+    /// <summary>The type in which hidden states are computed.</summary>
+    public ScalarType ComputeType { get; }
+
+    /// <summary>
+    /// Whether the way back computes each block once more instead of keeping what it computed: a third more time, and the memory of one
+    /// block instead of all. By itself for models of more than 100 million weights.
+    /// </summary>
+    public bool Recomputes
+    {
+        get => _decoder.Recomputes;
+        set => _decoder.Recomputes = value;
+    }
+
+    internal LlamaDecoder Decoder => _decoder;
+
+    /// <summary>The output layer's weight as fused loops read it; null where they cannot.</summary>
+    internal WeightRows? HeadRows => _head is not null ? _head.Rows
+        : WeightRows.CanRead(_decoder.EmbeddingWeight) ? WeightRows.Of(_decoder.EmbeddingWeight) : null;
 
     /// <summary>The linear layers an adapter can go on, sorted by name (model.layers.0.self_attn.q_proj): all but the output.</summary>
     public IReadOnlyList<(string Name, LinearLayer Layer)> Projections() =>
@@ -52,14 +73,18 @@ public sealed class LlamaForCausalLm : nn.Module
 
     /// <summary>Loads a model folder as transformers saves it; the weights are frozen.</summary>
     /// <param name="folder">config.json and model.safetensors, or shards with their index.</param>
-    /// <param name="precision">How weights are held; hidden states have the same type (NF4: float32 on a CPU, else float16).</param>
+    /// <param name="precision">How weights are held.</param>
     /// <param name="device">Null: the CPU.</param>
+    /// <param name="computeType">
+    /// Of the hidden states, and of what is not in 4 bits, for NF4 on a CPU: float32, or bfloat16 where null. Elsewhere they have the
+    /// weights' own type (NF4: float16).
+    /// </param>
     /// <exception cref="InvalidDataException">A file is missing, damaged or a pickle, or the weights do not fit the configuration.</exception>
-    public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null)
+    public static LlamaForCausalLm Load(string folder, ModelPrecision precision = ModelPrecision.Float32, Device? device = null, ScalarType? computeType = null)
     {
         using var files = HuggingFaceFolder.Open(folder);
         var config = LlamaConfig.Load(folder);
-        var weights = new FolderWeights(files, precision, device ?? CPU);
+        var weights = new FolderWeights(files, precision, device ?? CPU, computeType);
         var model = new LlamaForCausalLm(config, weights);
         try
         {
@@ -98,6 +123,17 @@ public sealed class LlamaForCausalLm : nn.Module
             Expect.Type(isRealToken, ScalarType.Bool);
         }
         return _decoder.Hidden(inputIds, positions, isRealToken, cache);
+    }
+
+    /// <summary>The hidden states after the final norm at some positions alone, for which the last block does nothing but what they need.</summary>
+    /// <param name="inputIds">[B, T] int64, padded on the right.</param>
+    /// <param name="places">Places in the flattened [B · T], as many of each row, row after row. [B · R] int64</param>
+    /// <returns>[B, R, H], of the model's type.</returns>
+    public Tensor HiddenAt(Tensor inputIds, Tensor places)
+    {
+        Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
+        Expect.Shape(places, [Expect.Any]);
+        return _decoder.HiddenAt(inputIds, places);
     }
 
     /// <summary>

@@ -30,6 +30,11 @@ internal sealed class LlamaLayer : nn.Module
         RegisterComponents();
     }
 
+    /// <summary>What it computes with.</summary>
+    public LlamaBlock Block => new(
+        _attentionNorm.Weight, _attention.Query, _attention.Key, _attention.Value, _attention.Output,
+        _mlpNorm.Weight, _mlp.Gate, _mlp.Up, _mlp.Down);
+
     /// <param name="x">[B, T, H]</param>
     /// <param name="pass">What the layers of this pass share.</param>
     /// <returns>[B, T, H]</returns>
@@ -37,6 +42,18 @@ internal sealed class LlamaLayer : nn.Module
     {
         using var scope = NewDisposeScope();
         var attended = x + _attention.Forward(_attentionNorm.forward(x), pass);
+        return scope.MoveToOuter(attended + _mlp.Forward(_mlpNorm.forward(attended)));
+    }
+
+    /// <summary>The same at some positions: all tokens have keys and values, only these ask.</summary>
+    /// <param name="x">[B, T, H]</param>
+    /// <param name="queries">The positions.</param>
+    /// <param name="pass">What the layers of this pass share.</param>
+    /// <returns>[B, R, H]</returns>
+    public Tensor ForwardAt(Tensor x, LlamaQueries queries, LlamaPass pass)
+    {
+        using var scope = NewDisposeScope();
+        var attended = queries.Of(x) + _attention.ForwardAt(_attentionNorm.forward(x), queries, pass);
         return scope.MoveToOuter(attended + _mlp.Forward(_mlpNorm.forward(attended)));
     }
 
@@ -60,6 +77,12 @@ internal sealed class LlamaLayer : nn.Module
             _down = weights.Linear($"{name}.down_proj", config.IntermediateSize, config.HiddenSize, config.MlpBias);
             RegisterComponents();
         }
+
+        public LinearLayer Gate => _gate;
+
+        public LinearLayer Up => _up;
+
+        public LinearLayer Down => _down;
 
         public Tensor Forward(Tensor x) => _down.forward(nn.functional.silu(_gate.forward(x)).mul(_up.forward(x)));
     }

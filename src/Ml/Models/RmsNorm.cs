@@ -24,6 +24,9 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>[H]</summary>
+    public Tensor Weight => _weight;
+
     /// <param name="x">[..., H]</param>
     public override Tensor forward(Tensor x)
     {

@@ -34,7 +34,7 @@ public sealed class WeightInventory
 
     /// <summary>What the weights take up in memory, in bytes.</summary>
     /// <param name="precision">How they are held.</param>
-    /// <param name="device">Where: beside 4-bit layers a CPU holds the rest in float32, a GPU in float16.</param>
+    /// <param name="device">Where: beside 4-bit layers a CPU holds the rest in bfloat16, a GPU in float16.</param>
     public long Bytes(ModelPrecision precision, DeviceType device = DeviceType.CPU)
     {
         var elementSize = FolderWeights.ComputeTypeOf(precision, device).ElementSize();

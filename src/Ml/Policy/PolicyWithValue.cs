@@ -48,17 +48,24 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
     {
         using var scope = NewDisposeScope();
         Adapter.Training = false;
-        var (rows, length) = (sequences.ResponseIds.shape[0], sequences.ResponseLength);
-
-        var hidden = Model.Hidden(sequences.Ids); // [B, T, H]
-        var predicting = hidden.flatten(0, 1).index_select(0, sequences.Predictors).view(rows, length, -1); // [B, R, H]
-        var logits = Model.Logits(predicting); // [B, R, V]
-        if (temperature != 1)
-            logits = logits / temperature;
-        var logDistribution = nn.functional.log_softmax(logits, -1); // [B, R, V]
-        var logProbs = logDistribution.gather(2, sequences.ResponseIds.unsqueeze(2)).squeeze(2); // [B, R]
+        var predicting = Model.HiddenAt(sequences.Ids, sequences.Predictors); // [B, R, H]
+        var (logProbs, entropy) = ResponseLogProbs.Of(
+            Model, predicting.flatten(0, 1), sequences.ResponseIds.flatten(), temperature); // [B · R] each
         var values = ValueHead.Forward(predicting); // [B, R]
-        return new(logProbs.MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope(), logDistribution.MoveToOuterDisposeScope());
+        return new(
+            logProbs.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope(),
+            entropy.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>log π of every token of the vocabulary at the response's positions: large. [B, R, V]</summary>
+    /// <param name="sequences">Prompts and responses.</param>
+    /// <param name="temperature">Divides the logits, as it did in sampling.</param>
+    public Tensor LogDistribution(SequenceBatch sequences, double temperature)
+    {
+        using var scope = NewDisposeScope();
+        Adapter.Training = false;
+        var logits = Model.Logits(Model.HiddenAt(sequences.Ids, sequences.Predictors)); // [B, R, V]
+        return scope.MoveToOuter(nn.functional.log_softmax(logits / temperature, -1));
     }
 
     private sealed class AdapterDisabled : IDisposable

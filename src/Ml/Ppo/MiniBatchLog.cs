@@ -1,5 +1,4 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Policy;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Ppo;
@@ -38,14 +37,13 @@ internal sealed class MiniBatchLog
     public float[] Ratios => [.. _ratios];
 
     /// <summary>Records a mini-batch, or counts it as skipped; returns whether it may be learned from.</summary>
-    public bool Add(PpoLoss loss, TokenScores scored, PpoTargets old, double ratioThreshold)
+    public bool Add(PpoLoss loss, MiniBatch scored, PpoTargets old, double ratioThreshold)
     {
         using var _ = no_grad();
         var isToken = old.IsResponseToken; // [b, R]
-        var entropy = -(scored.LogDistribution.exp() * scored.LogDistribution).sum(-1); // [b, R]
         var numbers = stack(
         [
-            loss.MeanRatio, loss.Policy, loss.Value, loss.Total, Masked.Mean(entropy, isToken), loss.ApproximateKl, loss.PolicyKl,
+            loss.MeanRatio, loss.Policy, loss.Value, loss.Total, Masked.Mean(scored.Entropy, isToken), loss.ApproximateKl, loss.PolicyKl,
             loss.PolicyClipFraction, Masked.Mean(old.Advantages, isToken), Masked.Mean(old.Returns, isToken),
             Masked.Variance(old.Returns, isToken), Masked.Mean(scored.Values, isToken), loss.ValueError, loss.ValueClipFraction,
             Masked.Mean(old.Values, isToken), Masked.Variance(old.Values, isToken),

@@ -97,16 +97,15 @@ public static class PpoUpdate
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var sequences = SequenceBatch.Of(
-                [.. miniBatch.Select(row => samples[row].Query)], [.. miniBatch.Select(row => samples[row].Response)], policy.Device);
-            var rowIds = tensor(Array.ConvertAll(miniBatch, row => (long)row), device: policy.Device); // [b]
-            var old = targets.Rows(rowIds, sequences.ResponseLength); // [b, R]
+            using var scored = MiniBatch.Score(policy, samples, miniBatch, temperature);
+            var rowIds = tensor(Array.ConvertAll(scored.Rows, row => (long)row), device: policy.Device); // [b]
+            var old = targets.Rows(rowIds, scored.Length); // [b, R]
 
-            var scored = policy.Score(sequences, temperature);
             var loss = PpoLoss.Of(scored.LogProbs, scored.Values, old, settings);
             if (!log.Add(loss, scored, old, settings.RatioThreshold))
                 continue;
             (loss.Total / settings.GradientAccumulationSteps).backward();
+            scored.Backward();
             contributions++;
         }
         if (contributions > 0 && !state.Optimizer.Step(learningRates, settings.MaxGradientNorm))

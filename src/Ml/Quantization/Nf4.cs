@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Quantization;
@@ -50,6 +51,34 @@ internal static class Nf4
         _ => LevelVector * scale,
     };
 
+    /// <summary><see cref="Table"/> for weights that were float16, where no level but zero falls below the normal ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> NormalHalfTable(float scale) => RoundToHalf(LevelVector * scale, allNormal: true);
+
+    /// <summary>Whether <see cref="NormalHalfTable"/> is right for a scale.</summary>
+    public static bool IsNormalHalf(float scale) => scale == 0 || scale * SmallestLevel >= SmallestNormalHalf;
+
+    /// <summary>The weights of 16 codes, each in the lowest four bits of its lane; what is above them does not count.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Lookup(Vector512<float> table, Vector512<int> codes) =>
+        Avx512F.IsSupported ? Avx512F.PermuteVar16x32(table, codes)
+        : Avx2.IsSupported ? Vector512.Create(LookupEight(table, codes.GetLower()), LookupEight(table, codes.GetUpper()))
+        : LookupOneByOne(table, codes);
+
+    /// <summary>A permutation of 256 bits reads three bits of a code: one of each half of the table, and the fourth bit chooses.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<float> LookupEight(Vector512<float> table, Vector256<int> codes) => Avx.BlendVariable(
+        Avx2.PermuteVar8x32(table.GetLower(), codes), Avx2.PermuteVar8x32(table.GetUpper(), codes),
+        Vector256.ShiftLeft(codes, 28).AsSingle());
+
+    internal static Vector512<float> LookupOneByOne(Vector512<float> table, Vector512<int> codes)
+    {
+        var values = Vector512<float>.Zero;
+        for (var lane = 0; lane < Vector512<float>.Count; lane++)
+            values = values.WithElement(lane, table[codes[lane] & 15]);
+        return values;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> RoundToHalf(Vector512<float> x, bool allNormal)
     {
@@ -65,8 +94,9 @@ internal static class Nf4
         return Vector512.ConditionalSelect(Vector512.LessThan(Vector512.Abs(x), Vector512.Create(SmallestNormalHalf)), small, normal);
     }
 
+    /// <summary>To nearest, ties to even.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> RoundToBFloat16(Vector512<float> x)
+    public static Vector512<float> RoundToBFloat16(Vector512<float> x)
     {
         var bits = x.AsUInt32();
         var odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1u);

@@ -19,19 +19,19 @@ public static class RolloutCollector
         PolicyWithValue policy, Func<IReadOnlyList<int>, bool, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
         CancellationToken cancellationToken)
     {
-        // 1. responses
+        // 1. responses, their log-probabilities, values and penalties
         var keys = prompts.Select((_, i) => Seeds.Derive(plan.RunSeed, "rollout", plan.Step, plan.FirstSample + i)).ToArray();
         var limits = Array.ConvertAll(keys, key => Limit(key, plan.Generation));
-        var responses = BatchGenerator.Sample(policy.Model, prompts, keys, plan.Generation, cancellationToken, limits: limits);
+        var answers = Answer(
+            policy, prompts, keys, limits, plan.Generation, plan.KlPenalty, plan.ScoringBatchSize, cancellationToken);
 
         // 2. scores of their texts
-        var texts = prompts.Zip(responses, (prompt, response) =>
-            new PromptedResponse(decode(prompt, false), decode(response, true), decode(response, false))).ToArray();
+        var texts = answers.Select(answer => new PromptedResponse(
+            decode(answer.Query, false), decode(answer.Response, true), decode(answer.Response, false))).ToArray();
         var scores = reward.Score(texts, cancellationToken);
         var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
 
-        // 3. log-probabilities, values and penalties
-        return [.. Score(policy, prompts, responses, plan.KlPenalty, plan.Generation.Temperature, plan.ScoringBatchSize, cancellationToken)
+        return [.. answers
             .Select((sample, i) => sample with
             {
                 Index = plan.FirstSample + i,
@@ -48,6 +48,27 @@ public static class RolloutCollector
     {
         var low = settings.MaxNewTokensLow ?? settings.MaxNewTokens;
         return low + (int)(Seeds.Uniform(Seeds.Derive(sampleKey, "limit"), 0) * (settings.MaxNewTokens - low + 1));
+    }
+
+    /// <summary>
+    /// Responses and what policy and reference say of them: samples without text, ending and score, numbered from 0. On a CPU what the
+    /// policy says is noted while it samples, by the loops that the reference is then asked with; the update computes the same
+    /// numbers up to the rounding of float32. Where it does not, they are scored by the update's own operations.
+    /// </summary>
+    internal static IReadOnlyList<RolloutSample> Answer(
+        PolicyWithValue policy, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> keys, IReadOnlyList<int>? limits,
+        GenerationSettings generation, KlPenalty kind, int scoringBatchSize, CancellationToken cancellationToken)
+    {
+        var job = BatchGenerator.Job(policy.Model, prompts, keys, generation) with { Limits = limits, ValueHead = policy.ValueHead };
+        var noted = BatchGenerator.Run(policy.Model, job, cancellationToken);
+        int[][] responses = [.. noted.Select(response => response.Ids.ToArray())];
+        if (kind == KlPenalty.Full || policy.Model.ComputeType != ScalarType.Float32 || noted[0].LogProbs.Count == 0)
+            return Score(policy, prompts, responses, kind, generation.Temperature, scoringBatchSize, cancellationToken);
+        using var reference = policy.WithAdapterDisabled();
+        var referenceLogProbs = FusedGeneration.LogProbs(policy.Model, prompts, responses, generation.Temperature, cancellationToken);
+        return [.. noted.Select((response, i) => Sample(
+            i, prompts[i], responses[i], [.. response.LogProbs], referenceLogProbs[i], [.. response.Values],
+            [.. response.LogProbs.Zip(referenceLogProbs[i], (own, theirs) => TokenKl.Penalty(own - theirs, kind))]))];
     }
 
     /// <summary>What policy and reference say of given responses: samples without text, ending and score, numbered from 0.</summary>
@@ -67,32 +88,44 @@ public static class RolloutCollector
             using (policy.WithAdapterDisabled())
                 reference = policy.Score(sequences, temperature);
             var penalties = kind == KlPenalty.Full
-                ? TokenKl.Exact(scored.LogDistribution, reference.LogDistribution)
+                ? ExactKl(policy, sequences, temperature)
                 : TokenKl.Penalty(scored.LogProbs, reference.LogProbs, kind); // [b, R]
 
             var numbers = stack([scored.LogProbs, reference.LogProbs, scored.Values, penalties]).cpu(); // [4, b, R]
             for (var i = 0; i < rows.Length; i++)
             {
                 var response = responses[rows[i]];
-                samples.Add(new()
-                {
-                    Index = rows[i],
-                    Query = prompts[rows[i]],
-                    Response = response,
-                    LogProbs = Numbers(0),
-                    ReferenceLogProbs = Numbers(1),
-                    Values = Numbers(2),
-                    KlPenalties = Numbers(3),
-                    Text = "",
-                    HasEnded = false,
-                    Score = 0,
-                    Terms = [],
-                    HateProbability = null,
-                });
+                samples.Add(Sample(
+                    rows[i], prompts[rows[i]], response, Numbers(0), Numbers(1), values: Numbers(2), penalties: Numbers(3)));
 
                 float[] Numbers(int kind) => numbers[kind, i].narrow(0, 0, response.Length).data<float>().ToArray();
             }
         }
         return samples;
     }
+
+    /// <summary>[b, R]</summary>
+    private static Tensor ExactKl(PolicyWithValue policy, SequenceBatch sequences, double temperature)
+    {
+        var own = policy.LogDistribution(sequences, temperature); // [b, R, V]
+        using var reference = policy.WithAdapterDisabled();
+        return TokenKl.Exact(own, policy.LogDistribution(sequences, temperature));
+    }
+
+    private static RolloutSample Sample(
+        int index, int[] query, int[] response, float[] logProbs, float[] referenceLogProbs, float[] values, float[] penalties) => new()
+        {
+            Index = index,
+            Query = query,
+            Response = response,
+            LogProbs = logProbs,
+            ReferenceLogProbs = referenceLogProbs,
+            Values = values,
+            KlPenalties = penalties,
+            Text = "",
+            HasEnded = false,
+            Score = 0,
+            Terms = [],
+            HateProbability = null,
+        };
 }

@@ -19,6 +19,15 @@ public static class TokenKl
         };
     }
 
+    /// <summary>The same of one token.</summary>
+    internal static float Penalty(float d, KlPenalty kind) => kind switch
+    {
+        KlPenalty.Kl => d,
+        KlPenalty.Abs => Math.Abs(d),
+        KlPenalty.Mse => 0.5f * d * d,
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "needs the whole distribution: use Exact."),
+    };
+
     /// <summary>KlPenalty.Full: Σ_v π (log π − log π_ref). Log-softmaxes [B, R, V] → [B, R].</summary>
     public static Tensor Exact(Tensor logDistribution, Tensor referenceLogDistribution) =>
         (logDistribution.exp() * (logDistribution - referenceLogDistribution)).sum(-1);

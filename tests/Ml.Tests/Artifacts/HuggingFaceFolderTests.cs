@@ -66,7 +66,7 @@ public sealed class HuggingFaceFolderTests
             var held = loaded.state_dict();
             var type = precision switch
             {
-                ModelPrecision.BFloat16 => ScalarType.BFloat16,
+                ModelPrecision.BFloat16 or ModelPrecision.Nf4 => ScalarType.BFloat16,
                 ModelPrecision.Float16 => ScalarType.Float16,
                 _ => ScalarType.Float32,
             };

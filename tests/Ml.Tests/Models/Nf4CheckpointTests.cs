@@ -16,8 +16,8 @@ public sealed class Nf4CheckpointTests
         using var noGrad = no_grad();
         using var folder = new TemporaryFolder();
         Nf4Checkpoint.Write(Original, folder.Root);
-        using var quantized = LlamaForCausalLm.Load(Original, ModelPrecision.Nf4);
-        using var written = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4);
+        using var quantized = LlamaForCausalLm.Load(Original, ModelPrecision.Nf4, computeType: ScalarType.Float32);
+        using var written = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4, computeType: ScalarType.Float32);
         var ids = tensor(new long[,] { { 1, 1222, 13, 1253, 339, 416, 272 } });
         AssertTensor.Identical(quantized.Logits(quantized.Hidden(ids)), written.Logits(written.Hidden(ids)));
 
@@ -31,7 +31,7 @@ public sealed class Nf4CheckpointTests
         using var folder = new TemporaryFolder();
         var (done, total) = (0L, 0L);
         Nf4Checkpoint.Write(Original, folder.Root, (now, all) => (done, total) = (now, all));
-        using var model = LlamaForCausalLm.Load(Original, ModelPrecision.Nf4);
+        using var model = LlamaForCausalLm.Load(Original, ModelPrecision.Nf4, computeType: ScalarType.Float32);
         using var before = HuggingFaceFolder.Open(Original);
         using var after = HuggingFaceFolder.Open(folder.Root);
         var projections = model.Projections().Select(p => $"{p.Name}.weight").ToHashSet();

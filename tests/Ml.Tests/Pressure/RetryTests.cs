@@ -1,5 +1,6 @@
 using System.Collections;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
@@ -34,14 +35,7 @@ public sealed class RetryTests : IDisposable
                 ScoringBatchSize = Settings.BatchSize,
             }, CancellationToken.None);
         foreach (var (_, layer) in _policy.Model.Projections().Where(projection => projection.Layer.Adapter is not null))
-        {
-            var add = layer.Adapter!;
-            layer.Adapter = (input, output) =>
-            {
-                _places.Pass();
-                return add(input, output);
-            };
-        }
+            layer.Adapter = new FaultyBranch(layer.Adapter!, _places.Pass);
     }
 
     [Theory]
@@ -93,6 +87,21 @@ public sealed class RetryTests : IDisposable
     }
 
     private sealed class InjectedException : Exception;
+
+    private sealed class FaultyBranch(LowRankBranch branch, Action onPass) : LowRankBranch
+    {
+        public override torch.Tensor A => branch.A;
+
+        public override torch.Tensor B => branch.B;
+
+        public override double Scaling => branch.Scaling;
+
+        public override torch.Tensor Add(torch.Tensor input, torch.Tensor output)
+        {
+            onPass();
+            return branch.Add(input, output);
+        }
+    }
 
     /// <summary>Counts the places that an update passes, and lets something happen at one of them.</summary>
     private sealed class FaultyPlaces

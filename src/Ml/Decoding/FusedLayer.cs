@@ -1,0 +1,38 @@
+using RlhfFunctions.Ml.Models;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Decoding;
+
+/// <summary>One block of a Llama.</summary>
+/// <param name="block">What it computes with.</param>
+/// <param name="keep">Copies the factors of a norm to float32 and tells where they stand.</param>
+internal sealed unsafe class FusedLayer(LlamaBlock block, Func<Tensor, nint> keep) : IDisposable
+{
+    public float* AttentionNorm { get; } = (float*)keep(block.AttentionNorm);
+
+    public float* MlpNorm { get; } = (float*)keep(block.MlpNorm);
+
+    public FusedLinear Query { get; } = new(block.Query);
+
+    public FusedLinear Key { get; } = new(block.Key);
+
+    public FusedLinear Value { get; } = new(block.Value);
+
+    public FusedLinear Output { get; } = new(block.Output);
+
+    public FusedLinear Gate { get; } = new(block.Gate);
+
+    public FusedLinear Up { get; } = new(block.Up);
+
+    public FusedLinear Down { get; } = new(block.Down);
+
+    public int LargestRank => All.Max(linear => linear.Rank);
+
+    private FusedLinear[] All => [Query, Key, Value, Output, Gate, Up, Down];
+
+    public void Dispose()
+    {
+        foreach (var linear in All)
+            linear.Dispose();
+    }
+}
