@@ -68,7 +68,7 @@ internal static class DemoReport
         lines.WriteLine($"  The report page, with curves and every dialogue:\n    {Path.Combine(run.Folder, RunFiles.Report)}");
         lines.WriteLine($"  The adapter, in PEFT format:\n    {Path.Combine(run.Folder, "adapter")}");
         lines.WriteLine($"  Ask it something. Host the functions, and in another terminal:\n    {host.StartCommand}");
-        lines.WriteLine($"    curl {address}api/generate --data '{{\"runId\":\"{run.Report.RunId}\",\"dialogues\":[\"{TryIt}\"]}}'");
+        lines.WriteLine($"    curl {address}api/generate --json '{{\"runId\":\"{run.Report.RunId}\",\"dialogues\":[\"{TryIt}\"]}}'");
         lines.WriteLine("  How it works and where everything is: README.md, \"How a run goes\".");
     }
 }
