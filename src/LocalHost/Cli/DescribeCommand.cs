@@ -56,7 +56,7 @@ internal static class DescribeCommand
         var memory = MemoryTable();
         memory.AddRow("base model in float32", Megabytes(weights.Bytes(ModelPrecision.Float32)));
         memory.AddRow("base model in bfloat16 or float16", Megabytes(weights.Bytes(ModelPrecision.Float16)));
-        memory.AddRow("base model in nf4 on a CPU (the rest float32)", Megabytes(weights.Bytes(ModelPrecision.Nf4)));
+        memory.AddRow("base model in nf4 on a CPU (the rest bfloat16 or float32)", Megabytes(weights.Bytes(ModelPrecision.Nf4)));
         memory.AddRow("base model in nf4 on a GPU (the rest float16)", Megabytes(weights.Bytes(ModelPrecision.Nf4, DeviceType.CUDA)));
         memory.AddRow("adapter and value head, their gradients and Adam's moments", Megabytes(counts.TrainedBytes));
         console.Write(memory);

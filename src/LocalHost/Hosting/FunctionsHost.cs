@@ -98,6 +98,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _worker.LetEnd();
         await _web.StopAsync();
         await _web.DisposeAsync();
         await _worker.DisposeAsync();

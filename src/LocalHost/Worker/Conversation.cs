@@ -18,8 +18,6 @@ internal sealed class Conversation(string id, ILoggerFactory logs) : IDisposable
 
     public string Id => id;
 
-    public WorkerProcess Process => _process ?? throw new InvalidOperationException("The worker was not started.");
-
     /// <summary>Completes when the process ends; says how.</summary>
     public Task<string> Ended { get; private set; } = Task.FromResult("was not started.");
 

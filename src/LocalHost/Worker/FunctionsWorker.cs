@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
@@ -66,12 +67,6 @@ internal sealed class FunctionsWorker : IAsyncDisposable
     /// <summary>The app's functions by name; the same for every process that runs it.</summary>
     public IReadOnlyDictionary<string, WorkerFunction> Functions { get; private set; } = new Dictionary<string, WorkerFunction>();
 
-    /// <summary>The id of the process that works now.</summary>
-    public async Task<int> ProcessIdAsync()
-    {
-        return (await _current.Task).Process.Id;
-    }
-
     /// <exception cref="UserErrorException">The worker does not start; the message has its last lines.</exception>
     public static async Task<FunctionsWorker> StartAsync(
         AppFolder app, IReadOnlyDictionary<string, string> settings, ILoggerFactory logs, CancellationToken cancellation)
@@ -134,9 +129,15 @@ internal sealed class FunctionsWorker : IAsyncDisposable
         };
     }
 
+    /// <summary>From now on a worker that ends is not started again: Ctrl-C reaches it at the same time as the host.</summary>
+    public void LetEnd()
+    {
+        _stop.Cancel();
+    }
+
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        LetEnd();
         if (_current.Task is { IsCompletedSuccessfully: true, Result: var conversation })
         {
             conversation.Send(new StreamingMessage { WorkerTerminate = new WorkerTerminate() });
@@ -166,6 +167,7 @@ internal sealed class FunctionsWorker : IAsyncDisposable
                 WorkerProcessExitException => "its process " + await conversation.Ended,
                 WorkerFunctionException => e.Message.ReplaceLineEndings(" | "),
                 TimeoutException => $"it was not ready after {StartTimeout.TotalMinutes} minutes.",
+                Win32Exception => $"dotnet cannot be run: {e.Message}",
                 _ => null,
             };
             Forget(conversation);
@@ -191,12 +193,12 @@ internal sealed class FunctionsWorker : IAsyncDisposable
             _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
             Forget(conversation);
             if (Stopwatch.GetElapsedTime(startedAt) > LongEnoughToBeWell) pause = ShortestPause;
-            _log.LogWarning("The worker process {How} It is started again in {Pause} s, and its work with it.", how, pause.TotalSeconds);
             do
             {
                 try
                 {
                     await Task.Delay(pause, _stop.Token);
+                    _log.LogWarning("The worker process {How} It is started again, and its work with it.", how);
                     pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
                     conversation = await BeginAsync(_stop.Token);
                     _current.SetResult(conversation);

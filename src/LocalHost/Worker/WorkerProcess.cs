@@ -23,8 +23,6 @@ internal sealed class WorkerProcess : IDisposable
         _process.BeginErrorReadLine();
     }
 
-    public int Id => _process.Id;
-
     /// <param name="app">What to run.</param>
     /// <param name="workerId">By which the worker introduces itself.</param>
     /// <param name="host">Where the host listens.</param>
@@ -61,14 +59,9 @@ internal sealed class WorkerProcess : IDisposable
         lock (_lastLines) return $"ended with exit code {_process.ExitCode}" + (_lastLines.Count == 0 ? "." : ": " + string.Join(" | ", _lastLines));
     }
 
-    public void Kill()
-    {
-        _process.Kill();
-    }
-
     public void Dispose()
     {
-        if (!_process.HasExited) Kill();
+        if (!_process.HasExited) _process.Kill();
         _process.Dispose();
     }
 

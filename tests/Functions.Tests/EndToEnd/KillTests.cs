@@ -4,10 +4,9 @@ using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
-/// <summary>Whatever dies and whenever: the same seed ends in the same adapter and the same metrics, byte for byte.</summary>
-public sealed class KillTests(KillTests.UndisturbedRun undisturbed, ITestOutputHelper output) : IClassFixture<KillTests.UndisturbedRun>
+/// <summary>Whatever process of the host's dies and whenever: the same seed ends in the same adapter and the same metrics, byte for byte.</summary>
+public sealed class KillTests(ITestOutputHelper output)
 {
-    private const int Steps = 20;
     private const int Kills = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
@@ -22,7 +21,7 @@ public sealed class KillTests(KillTests.UndisturbedRun undisturbed, ITestOutputH
     {
         using var app = new LocalApp();
         await app.StartAsync();
-        using (await app.PostRunAsync(TinyRun.Request("killed", Steps))) { }
+        using (await app.PostRunAsync(TinyRun.Request("killed", UndisturbedRun.Steps))) { }
 
         int step = 0;
         for (int kill = 1; kill <= Kills; kill++)
@@ -39,14 +38,26 @@ public sealed class KillTests(KillTests.UndisturbedRun undisturbed, ITestOutputH
                 await app.StartAsync();
             }
 
-            step = Math.Min(step + 2, Steps);
+            step = Math.Min(step + 2, UndisturbedRun.Steps);
             var restartedAt = DateTime.UtcNow;
             await app.WaitAsync("killed", view => view.Progress?.Step > seen.Progress.Step || view.Status == "Completed", Patience);
             Assert.InRange(DateTime.UtcNow - restartedAt, TimeSpan.Zero, TakenUpWithin);
         }
 
-        await EndsAsUndisturbedAsync(app);
+        await UndisturbedRun.AssertSameAsync(app, "killed");
     }
+
+    [Fact]
+    public async Task Another_seed_ends_in_another_adapter()
+    {
+        Assert.NotEqual((await UndisturbedRun.GetAsync()).Adapter, (await UndisturbedRun.GetAsync()).AdapterOfAnotherSeed);
+    }
+}
+
+/// <summary>The same where it is the storage that dies.</summary>
+public sealed class AzuriteKillTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     [Theory]
     [InlineData(false)]
@@ -55,25 +66,48 @@ public sealed class KillTests(KillTests.UndisturbedRun undisturbed, ITestOutputH
     {
         using var app = new LocalApp();
         await app.StartAsync();
-        using (await app.PostRunAsync(TinyRun.Request("killed", Steps))) { }
+        using (await app.PostRunAsync(TinyRun.Request("killed", UndisturbedRun.Steps))) { }
         await app.WaitUntilSavedAsync(BlobPaths.Request("killed"), Patience); // what came before may be forgotten whole
         await app.WaitAsync("killed", view => view.Progress?.Step >= 2, Patience);
         await Task.Delay(Random.Shared.Next(500));
         app.EndAzurite(kill);
-        await EndsAsUndisturbedAsync(app);
+        await UndisturbedRun.AssertSameAsync(app, "killed");
+    }
+}
+
+/// <summary>What the killed runs are compared with, made once in a host of its own.</summary>
+internal sealed record UndisturbedRun(byte[] Adapter, string Metrics, byte[] AdapterOfAnotherSeed)
+{
+    public const int Steps = 20;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly Lazy<Task<UndisturbedRun>> Made = new(MakeAsync);
+
+    public static Task<UndisturbedRun> GetAsync()
+    {
+        return Made.Value;
     }
 
-    [Fact]
-    public void Another_seed_ends_in_another_adapter()
+    /// <summary>Waits for a run's end and compares what it came to.</summary>
+    public static async Task AssertSameAsync(LocalApp app, string runId)
     {
-        Assert.NotEqual(undisturbed.Adapter, undisturbed.AdapterOfAnotherSeed);
+        await app.WaitAsync(runId, view => view.Status == "Completed", Patience);
+        var undisturbed = await GetAsync();
+        Assert.Equal(undisturbed.Adapter, await app.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.AdapterWeights)));
+        Assert.Equal(undisturbed.Metrics, MetricsOf(await app.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.Metrics))));
     }
 
-    private async Task EndsAsUndisturbedAsync(LocalApp app)
+    private static async Task<UndisturbedRun> MakeAsync()
     {
-        await app.WaitAsync("killed", view => view.Status == "Completed", Patience);
-        Assert.Equal(undisturbed.Adapter, await app.ReadBlobAsync(BlobPaths.Published("killed", RunFiles.AdapterWeights)));
-        Assert.Equal(undisturbed.Metrics, MetricsOf(await app.ReadBlobAsync(BlobPaths.Published("killed", RunFiles.Metrics))));
+        using var app = new LocalApp();
+        await app.StartAsync();
+        using (await app.PostRunAsync(TinyRun.Request("undisturbed", Steps))) { }
+        using (await app.PostRunAsync(TinyRun.Request("other", steps: 1, seed: 6))) { }
+        await app.WaitAsync("undisturbed", view => view.Status == "Completed", Patience);
+        await app.WaitAsync("other", view => view.Status == "Completed", Patience);
+        return new UndisturbedRun(
+            await app.ReadBlobAsync(BlobPaths.Published("undisturbed", RunFiles.AdapterWeights)),
+            MetricsOf(await app.ReadBlobAsync(BlobPaths.Published("undisturbed", RunFiles.Metrics))),
+            await app.ReadBlobAsync(BlobPaths.Published("other", RunFiles.AdapterWeights)));
     }
 
     /// <summary>All metrics but those that say how long something took.</summary>
@@ -81,35 +115,6 @@ public sealed class KillTests(KillTests.UndisturbedRun undisturbed, ITestOutputH
     {
         var steps = Encoding.UTF8.GetString(lines).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject()).ToArray();
         Assert.Equal(Steps, steps.Length);
-        return string.Join('\n', steps.Select(step => string.Join(", ", step.Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal)
-            && metric.Key != MetricNames.TokensPerSecond))));
-    }
-
-    /// <summary>What the killed runs are compared with, made in a host of its own.</summary>
-    public sealed class UndisturbedRun : IAsyncLifetime
-    {
-        public byte[] Adapter { get; private set; } = [];
-
-        public string Metrics { get; private set; } = "";
-
-        public byte[] AdapterOfAnotherSeed { get; private set; } = [];
-
-        public async ValueTask InitializeAsync()
-        {
-            using var app = new LocalApp();
-            await app.StartAsync();
-            using (await app.PostRunAsync(TinyRun.Request("undisturbed", Steps))) { }
-            using (await app.PostRunAsync(TinyRun.Request("other", steps: 1, seed: 6))) { }
-            await app.WaitAsync("undisturbed", view => view.Status == "Completed", Patience);
-            await app.WaitAsync("other", view => view.Status == "Completed", Patience);
-            Adapter = await app.ReadBlobAsync(BlobPaths.Published("undisturbed", RunFiles.AdapterWeights));
-            Metrics = MetricsOf(await app.ReadBlobAsync(BlobPaths.Published("undisturbed", RunFiles.Metrics)));
-            AdapterOfAnotherSeed = await app.ReadBlobAsync(BlobPaths.Published("other", RunFiles.AdapterWeights));
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            return ValueTask.CompletedTask;
-        }
+        return string.Join('\n', steps.Select(step => string.Join(", ", step.Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal)))));
     }
 }

@@ -28,8 +28,8 @@ internal sealed class Engine(string connection) : IAsyncDisposable
         StorageAccountClientProvider = new StorageAccountClientProvider(connection),
         MaxQueuePollingInterval = TimeSpan.FromMilliseconds(100),
         // What a stopped engine had taken comes back soon.
-        ControlQueueVisibilityTimeout = TimeSpan.FromSeconds(3),
-        WorkItemQueueVisibilityTimeout = TimeSpan.FromSeconds(3),
+        ControlQueueVisibilityTimeout = TimeSpan.FromSeconds(1),
+        WorkItemQueueVisibilityTimeout = TimeSpan.FromSeconds(1),
         UseAppLease = false,
     };
 
