@@ -78,7 +78,7 @@ public sealed class AzuriteKillTests
 /// <summary>What the killed runs are compared with, made once in a host of its own.</summary>
 internal sealed record UndisturbedRun(byte[] Adapter, string Metrics, byte[] AdapterOfAnotherSeed)
 {
-    public const int Steps = 20;
+    public const int Steps = 16;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private static readonly Lazy<Task<UndisturbedRun>> Made = new(MakeAsync);
 
