@@ -101,8 +101,8 @@ internal sealed class FunctionsHost : IAsyncDisposable
         _worker.LetEnd();
         await _web.StopAsync();
         await _web.DisposeAsync();
+        _http.Dispose(); // the worker ends when its last connection is closed
         await _worker.DisposeAsync();
-        _http.Dispose();
         _logs.Dispose();
     }
 

@@ -34,7 +34,7 @@ internal sealed record WorkerFunction(string Name, IReadOnlyList<JsonElement> Bi
 internal sealed class FunctionsWorker : IAsyncDisposable
 {
     private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(2);
-    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2); // its work was cancelled before, and may be killed at any time
     private static readonly TimeSpan ShortestPause = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongEnoughToBeWell = TimeSpan.FromMinutes(1);
