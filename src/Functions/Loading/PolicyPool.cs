@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;
@@ -30,7 +31,7 @@ public sealed class PolicyPool(ModelFolders models) : IDisposable
     {
         string folder = await models.FetchAsync(modelPath, cancellation);
         string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device }, ContractsJson.Options);
-        Torch.UseThreads(threads);
+        Threads.Use(threads); // from the request, never from the machine
         var policy = Take(key) ?? LoadedPolicy.Load(folder, request);
         try
         {

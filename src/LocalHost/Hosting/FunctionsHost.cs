@@ -1,6 +1,8 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Azure.WebJobs;
 using Microsoft.Azure.WebJobs.Extensions.DurableTask;
 using Microsoft.Azure.WebJobs.Host;
@@ -106,7 +108,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         _logs.Dispose();
     }
 
-    private void MapHttp(string function, System.Text.Json.JsonElement trigger, string prefix)
+    private void MapHttp(string function, JsonElement trigger, string prefix)
     {
         string route = trigger.TryGetProperty("route", out var given) ? given.GetString()! : function;
         string[] methods = trigger.TryGetProperty("methods", out var listed) ? [.. listed.EnumerateArray().Select(method => method.GetString()!.ToUpperInvariant())] : [];
@@ -134,7 +136,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
                 // The worker has answered; why the function failed stands in the log.
             }
         });
-        if (methods.Length > 0) endpoint.WithMetadata(new Microsoft.AspNetCore.Routing.HttpMethodMetadata(methods));
+        if (methods.Length > 0) endpoint.WithMetadata(new HttpMethodMetadata(methods));
     }
 
     private async Task ForwardAsync(IHttpForwarder forwarder, HttpContext http, Uri worker)

@@ -4,28 +4,38 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Foundations;
 
 /// <summary>Work on as many threads as libtorch would use for its own.</summary>
-internal static class Threads
+public static class Threads
 {
+    /// <summary>
+    /// Sets the CPU threads of the calling thread's operations. The number is part of a result's last bits, so it is set on every
+    /// thread anew. A thread's first use of libtorch takes over the number that any thread set last: that must be behind it, or it
+    /// would undo ours.
+    /// </summary>
+    public static void Use(int threads)
+    {
+        _ = get_num_threads();
+        set_num_threads(threads);
+    }
+
     /// <summary>Cuts 0 … count − 1 into ranges and works on them side by side.</summary>
     /// <param name="count">Pieces of work.</param>
     /// <param name="atLeast">Pieces for which another thread is worth waking.</param>
     /// <param name="work">Given a range's first piece and the one behind its last; what it writes must not depend on the cut.</param>
-    public static void ForRanges(int count, int atLeast, Action<int, int> work)
+    internal static void ForRanges(int count, int atLeast, Action<int, int> work)
     {
         var tasks = Math.Clamp(count / atLeast, 1, get_num_threads());
         SideBySide(tasks, task => work((int)((long)count * task / tasks), (int)((long)count * (task + 1) / tasks)));
     }
 
     /// <summary>Does several things that use libtorch, each with its share of the threads.</summary>
-    public static void Share(int parts, Action<int> work)
+    internal static void Share(int parts, Action<int> work)
     {
         var threads = get_num_threads();
         try
         {
             SideBySide(parts, part =>
             {
-                get_num_threads(); // a thread's first operation sets its number: before we do, not after
-                set_num_threads(Math.Max(1, threads / parts));
+                Use(Math.Max(1, threads / parts));
                 work(part);
             });
         }

@@ -2,6 +2,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
 using RlhfFunctions.Loading;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Storage;
 using TorchSharp;
 
@@ -77,14 +78,14 @@ public sealed class LoadingFaultTests : IDisposable
         using var isOverruled = new ManualResetEventSlim();
         var worker = new Thread(() =>
         {
-            Torch.UseThreads(3);
+            Threads.Use(3);
             isSet.Set();
             isOverruled.Wait();
             threads = torch.get_num_threads();
         });
         worker.Start();
         isSet.Wait();
-        Torch.UseThreads(1);
+        Threads.Use(1);
         isOverruled.Set();
         worker.Join();
         Assert.Equal(3, threads);
