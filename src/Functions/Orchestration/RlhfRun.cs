@@ -136,7 +136,12 @@ public static class RlhfRun
             Step = step,
             Prepared = null,
             Retreats = state.Retreats + 1,
-            Progress = state.Progress is { } progress ? progress with { Step = step, LastStep = null, Retreat = $"Went back to step {step}. {reason}" } : null,
+            Progress = state.Progress is { } progress ? progress with
+            {
+                Step = step,
+                LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, its alarm is not either
+                Retreat = $"Went back to step {step}. {reason}",
+            } : null,
         };
     }
 }

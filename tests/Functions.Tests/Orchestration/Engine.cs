@@ -53,6 +53,7 @@ internal sealed class Engine(string connection) : IAsyncDisposable
     public void Activity<TInput>(string name, Func<TInput, object?> run)
         where TInput : notnull
     {
+        _activities.RemoveAll(activity => activity.Name == name); // the last one stands
         _activities.Add(new Creator<TaskActivity>(name, () => Shims.CreateActivity<TInput, object>(name, (_, input) =>
         {
             Calls.Enqueue((name, input!));

@@ -104,6 +104,26 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7, 8, 9], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
     }
 
+    [Theory]
+    [InlineData(null, Steps)]
+    [InlineData("too far", 5)]
+    public async Task What_is_found_broken_after_the_last_step_costs_no_step_and_no_alarm(string? alarm, int steps)
+    {
+        bool isBroken = true;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => Report(update) with { Alarm = update.Step == 4 ? alarm : null });
+        engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input =>
+        {
+            if (input.Step == 0 || !isBroken) return new EvaluateResult($"{input.Step}", 0.5, 0.5, 1);
+            isBroken = false;
+            throw new CorruptArtifactException("runs/run/dataset", "is missing");
+        });
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step);
+        await engine.StartAsync();
+        Assert.Equal(steps, (await OutcomeAsync(engine, Request)).Steps);
+        Assert.Equal(alarm, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Equal(Enumerable.Range(0, steps), InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
+    }
+
     [Fact]
     public async Task An_artefact_that_stays_broken_fails_the_run_and_is_named()
     {
