@@ -26,12 +26,14 @@ public sealed class Azurite : IAsyncDisposable
     private static readonly string[] Services = ["Blob", "Queue", "Table"];
 
     private readonly string _pidFile;
+    private readonly string _log;
     private readonly int? _ownedProcess;
 
-    private Azurite(int port, string pidFile, int? ownedProcess, bool wasLeft)
+    private Azurite(int port, string pidFile, string log, int? ownedProcess, bool wasLeft)
     {
         Port = port;
         _pidFile = pidFile;
+        _log = log;
         _ownedProcess = ownedProcess;
         WasLeft = wasLeft;
     }
@@ -75,6 +77,7 @@ public sealed class Azurite : IAsyncDisposable
     {
         dataFolder = Path.GetFullPath(dataFolder);
         var pidFile = Path.Combine(dataFolder, "azurite.pid");
+        var log = Path.Combine(dataFolder, "azurite.log");
         bool wasLeft = FindLeft(pidFile, port) is not null;
         string?[] answering = await Task.WhenAll(Services.Select((_, i) => AskWhoAnswersAsync(port + i, cancellation)));
         for (int i = 0; i < Services.Length; i++)
@@ -86,7 +89,7 @@ public sealed class Azurite : IAsyncDisposable
             }
         }
 
-        if (Array.TrueForAll(answering, name => name is not null)) return new(port, pidFile, Adopt(pidFile, port), wasLeft);
+        if (Array.TrueForAll(answering, name => name is not null)) return new(port, pidFile, log, Adopt(pidFile, port), wasLeft);
         if (Array.Exists(answering, name => name is not null))
         {
             throw new UserErrorException($"An Azurite on port {port} serves only some of blobs, queues and tables (ports {port} to {port + 2}), and all are needed. "
@@ -98,7 +101,6 @@ public sealed class Azurite : IAsyncDisposable
         if (!File.Exists(script))
             await InstallAsync(repositoryRoot, say, cancellation);
         Directory.CreateDirectory(dataFolder);
-        var log = Path.Combine(dataFolder, "azurite.log");
         var (exitCode, output) = await RunAsync("node", repositoryRoot,
             ["-e", DetachedStart, log, script, "--blobHost", "127.0.0.1", "--blobPort", $"{port}", "--queueHost", "127.0.0.1",
                 "--queuePort", $"{port + 1}", "--tableHost", "127.0.0.1", "--tablePort", $"{port + 2}", "--location", dataFolder,
@@ -108,7 +110,7 @@ public sealed class Azurite : IAsyncDisposable
         var process = int.Parse(output.Trim(), CultureInfo.InvariantCulture);
         await File.WriteAllTextAsync(pidFile, JsonSerializer.Serialize(new PidFile(process, port, Environment.ProcessId)), cancellation);
 
-        var azurite = new Azurite(port, pidFile, process, wasLeft);
+        var azurite = new Azurite(port, pidFile, log, process, wasLeft);
         var watch = Stopwatch.StartNew();
         while (await AskWhoAnswersAsync(port + 2, cancellation) is null) // tables come last
         {
@@ -123,17 +125,23 @@ public sealed class Azurite : IAsyncDisposable
         return azurite;
     }
 
-    /// <summary>Asks Azurite to end, so that it saves what it still has in memory, and waits until it has.</summary>
+    /// <summary>
+    /// Asks Azurite to end, so that it saves what it still has in memory, and waits until its services say that they have. Its process
+    /// would go on for as long as a client holds a connection, and those that this process has pooled are held to its end.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         if (_ownedProcess is not { } process)
             return;
-        if (OperatingSystem.IsWindows())
-            KillOnWindows(process); // has no signals; what Azurite last saved is at most seconds old
-        else
+        if (IsRunning(process) && !OperatingSystem.IsWindows()) // which has no signals; what Azurite last saved is at most seconds old
+        {
+            long said = new FileInfo(_log) is { Exists: true } log ? log.Length : 0;
             _ = Kill(process, SigTerm);
-        for (var watch = Stopwatch.StartNew(); IsRunning(process) && watch.Elapsed < StopTimeout;)
-            await Task.Delay(50);
+            for (var watch = Stopwatch.StartNew(); IsRunning(process) && !HasSaved(said) && watch.Elapsed < StopTimeout;)
+                await Task.Delay(50);
+        }
+        End(process);
+        while (IsRunning(process)) await Task.Delay(20);
         File.Delete(_pidFile);
     }
 
@@ -247,10 +255,26 @@ public sealed class Azurite : IAsyncDisposable
         }
     }
 
-    private static void KillOnWindows(int processId)
+    private static void End(int processId)
     {
-        if (IsRunning(processId))
-            Process.GetProcessById(processId).Kill();
+        try
+        {
+            using var process = Process.GetProcessById(processId);
+            process.Kill();
+        }
+        catch (Exception gone) when (gone is ArgumentException or InvalidOperationException)
+        {
+            // it has ended by itself meanwhile
+        }
+    }
+
+    /// <summary>Whether all services have told the log, since it was this long, that they are closed.</summary>
+    private bool HasSaved(long said)
+    {
+        using var log = new FileStream(_log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        log.Position = said;
+        string since = new StreamReader(log).ReadToEnd();
+        return Services.All(service => since.Contains($"Azurite {service} service successfully closed", StringComparison.Ordinal));
     }
 
     private const int SigTerm = 15;
