@@ -12,8 +12,8 @@ namespace RlhfFunctions.Ml.Decoding;
 /// </summary>
 internal sealed unsafe class FusedLlama : IDisposable
 {
-    // As many rows as the second cache holds while a weight passes by.
-    private const int MaxRows = 64;
+    /// <summary>Tokens that a pass over the weights serves: as many as the second cache holds while a weight passes by.</summary>
+    public const int MaxRows = 64;
 
     private readonly LlamaConfig _config;
     private readonly Tensor _embedding; // [V, H]
@@ -129,8 +129,8 @@ internal sealed unsafe class FusedLlama : IDisposable
         }
     }
 
-    /// <summary>Lets a sequence begin with all that another has seen.</summary>
-    public void Fork(int from, int to) => SequenceAt(to).CopyFrom(_sequences[from]!, _layers.Length);
+    /// <summary>Lets a sequence begin with the first tokens that another has seen.</summary>
+    public void Fork(int from, int to, int length) => SequenceAt(to).CopyFrom(_sequences[from]!, _layers.Length, length);
 
     /// <summary>Gives a sequence's memory back.</summary>
     public void End(int sequence)

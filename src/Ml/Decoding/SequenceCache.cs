@@ -53,10 +53,10 @@ internal sealed unsafe class SequenceCache : IDisposable
         values[_headSize..].Clear();
     }
 
-    /// <summary>Takes over all that another sequence of the same model has seen.</summary>
-    public void CopyFrom(SequenceCache other, int layers)
+    /// <summary>Takes over the first positions of another sequence of the same model.</summary>
+    public void CopyFrom(SequenceCache other, int layers, int length)
     {
-        Length = other.Length;
+        Length = length; // what is copied behind it, to a block's end, is overwritten before it counts
         var keys = (long)(Length + Block - 1) / Block * Block * _headSize;
         for (var layer = 0; layer < layers; layer++)
             for (var head = 0; head < _heads; head++)

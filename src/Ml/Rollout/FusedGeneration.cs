@@ -6,13 +6,17 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Rollout;
 
 /// <summary>
-/// Generation on a CPU in fused loops. A prompt that several responses share is read once; a response that has ended costs nothing
-/// from then on. What a prompt gets does not depend on its neighbours, to the last bit.
+/// Generation on a CPU in fused loops. A prompt that several responses share is read once; where a response has ended, the next one
+/// takes its place, so that memory does not grow with the number of prompts. What a prompt gets does not depend on its neighbours,
+/// to the last bit.
 /// </summary>
 internal static class FusedGeneration
 {
     // A model this small is all waiting when threads share each of its products: they take rows of their own instead.
     private const long SmallModel = 8_000_000;
+
+    // Sequences under way at a time: as many as one pass over the weights serves.
+    private const int Slots = FusedLlama.MaxRows;
 
     /// <summary>The responses, in the prompts' order.</summary>
     public static NotedResponse[] Run(LlamaForCausalLm model, GenerationJob job, CancellationToken cancellationToken)
@@ -40,7 +44,7 @@ internal static class FusedGeneration
                         logProbs[rows[i]][0] = Sampler.LogProb(llama.LogitsOf(0), responses[rows[i]][0], temperature);
                 });
                 foreach (var i in group.Skip(1))
-                    llama.Fork(group[0], i);
+                    llama.Fork(group[0], i, prompts[rows[i]].Length);
                 var places = group.SelectMany(i => Enumerable.Range(1, responses[rows[i]].Length - 1).Select(t => (Sequence: i, Place: t))).ToArray();
                 var fed = Array.ConvertAll(places, p => new FedToken(p.Sequence, responses[rows[p.Sequence]][p.Place - 1], IsWanted: true));
                 llama.Feed(fed, (first, count) =>
@@ -63,29 +67,48 @@ internal static class FusedGeneration
     {
         using var llama = new FusedLlama(model, [.. rows.Select(row => job.Prompts[row].Length + job.Limit(row))], threads);
         var chooser = new TokenChooser(llama, job, responses);
-
-        // 1. the prompts, each once
-        var groups = ByPrompt(rows, job.Prompts);
-        cancellationToken.ThrowIfCancellationRequested();
-        FedToken[] prompts = [.. groups.SelectMany(group => Prompt(job.Prompts, rows, group[0]))];
-        llama.Feed(prompts, (first, count) => chooser.Choose(
-            Enumerable.Range(0, count).SelectMany(w => groups[first + w].Select(i => (w, rows[i])))));
-        foreach (var group in groups)
-            foreach (var i in group.Skip(1).Where(i => !responses[rows[i]].HasEnded))
-                llama.Fork(group[0], i);
-
-        // 2. token by token, those that have not ended
-        var running = Enumerable.Range(0, rows.Length).ToList();
+        var unread = new Queue<int[]>(ByPrompt(rows, job.Prompts));
+        var unforked = new Queue<(int Reader, int Sequence)>(); // know their first token, and that another has read their prompt
+        var running = new List<int>();
         while (true)
         {
-            foreach (var i in running.Where(i => responses[rows[i]].HasEnded))
-                llama.End(i);
-            running.RemoveAll(i => responses[rows[i]].HasEnded);
-            if (running.Count == 0)
-                return;
             cancellationToken.ThrowIfCancellationRequested();
-            var fed = running.ConvertAll(i => new FedToken(i, responses[rows[i]].Ids[^1], IsWanted: true));
-            llama.Feed(fed, (first, count) => chooser.Choose(Enumerable.Range(0, count).Select(w => (w, rows[running[first + w]]))));
+
+            // 1. those that have ended make room, unless a prompt they have read is still wanted
+            running.RemoveAll(i =>
+            {
+                if (!responses[rows[i]].HasEnded || unforked.Any(other => other.Reader == i))
+                    return false;
+                llama.End(i);
+                return true;
+            });
+
+            // 2. the next take it: a prompt is read when there is room for all of its samples, or for the first of more than there ever is
+            while (running.Count < Slots && unforked.TryDequeue(out var next))
+            {
+                llama.Fork(next.Reader, next.Sequence, job.Prompts[rows[next.Sequence]].Length);
+                running.Add(next.Sequence);
+            }
+            var going = running.FindAll(i => !responses[rows[i]].HasEnded);
+            var fed = going.ConvertAll(i => new FedToken(i, responses[rows[i]].Ids[^1], IsWanted: true));
+            var groups = new List<int[]>();
+            var free = Slots - running.Count - unforked.Count;
+            while (unread.TryPeek(out var group) && (group.Length <= free || free == Slots))
+            {
+                groups.Add(unread.Dequeue());
+                free -= group.Length;
+                running.Add(group[0]);
+                fed.AddRange(Prompt(job.Prompts, rows, group[0]));
+            }
+            if (fed.Count == 0)
+                return;
+
+            // 3. a token more for all; a prompt's first for all of its samples
+            llama.Feed(fed, (first, count) => chooser.Choose(Enumerable.Range(first, count).SelectMany(w =>
+                w < going.Count ? [(w - first, rows[going[w]])] : groups[w - going.Count].Select(i => (w - first, rows[i])))));
+            foreach (var group in groups)
+                foreach (var i in group.Skip(1).Where(i => !responses[rows[i]].HasEnded))
+                    unforked.Enqueue((group[0], i));
         }
     }
 

@@ -30,7 +30,8 @@ internal sealed class TokenChooser
             foreach (var (wanted, row) in places)
                 Choose(wanted, row, _llama.LogitsOf(wanted), _job.Settings.Temperature, isExact: true);
         else
-            ChooseRestricted([.. places]);
+            foreach (var alike in places.GroupBy(place => _responses[place.Row].Ids.Count))
+                ChooseRestricted(alike.Key, [.. alike]);
     }
 
     private void Choose(int wanted, int row, ReadOnlySpan<float> logits, double temperature, bool isExact)
@@ -54,10 +55,10 @@ internal sealed class TokenChooser
         return value;
     }
 
-    private void ChooseRestricted((int Wanted, int Row)[] places)
+    /// <summary>For responses that have as many tokens each.</summary>
+    private void ChooseRestricted(int newTokens, (int Wanted, int Row)[] places)
     {
         using var scope = NewDisposeScope();
-        var newTokens = _responses[places[0].Row].Ids.Count;
         int[][] sequences = [.. places.Select(place => (int[])[.. _job.Prompts[place.Row], .. _responses[place.Row].Ids])];
         var logits = _llama.Logits.index_select(0, tensor(Array.ConvertAll(places, place => (long)place.Wanted))); // [b, V]
         var processed = _job.Processors.Process(logits, sequences, newTokens, _job.EndOfText); // [b, V]

@@ -30,6 +30,22 @@ public class BatchGeneratorTests
             Assert.True(together.Select(response => response.Length).Distinct().Count() > 2);
     }
 
+    [Theory]
+    [InlineData(1.0)]
+    [InlineData(1.3)]
+    public void Responses_that_wait_for_a_place_become_what_they_become_alone(double repetitionPenalty)
+    {
+        var model = TinyPolicy.Create().Model;
+        var settings = Settings with { RepetitionPenalty = repetitionPenalty };
+        var several = TinyPolicy.Prompts(41);
+        int[][] prompts = [.. Enumerable.Range(0, 300).Select(i => several[i % 3 == 0 ? 0 : i % 41])]; // more of the first than there are places
+        var keys = TinyPolicy.Keys(prompts.Length);
+
+        var together = BatchGenerator.Sample(model, prompts, keys, settings, default);
+
+        Assert.Equal(together, prompts.Zip(keys, (prompt, key) => BatchGenerator.Sample(model, [prompt], [key], settings, default)[0]));
+    }
+
     [Fact]
     public void A_response_ends_with_its_first_end_of_text_or_at_the_limit()
     {
