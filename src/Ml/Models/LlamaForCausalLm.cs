@@ -40,6 +40,8 @@ public sealed class LlamaForCausalLm : nn.Module
             : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
         Recomputes = Projections().Sum(p => p.Layer.InFeatures * p.Layer.OutFeatures) > 100_000_000;
+        if (Recomputes)
+            Memory.ReturnLargeBlocks();
     }
 
     public LlamaConfig Config { get; }
