@@ -3,6 +3,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

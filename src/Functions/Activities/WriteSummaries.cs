@@ -6,6 +6,7 @@ using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

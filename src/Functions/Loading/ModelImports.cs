@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Storage;

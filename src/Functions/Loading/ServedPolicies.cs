@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Loading;
 using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Storage;

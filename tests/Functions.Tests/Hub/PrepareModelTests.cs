@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Storage;

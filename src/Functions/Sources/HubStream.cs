@@ -5,7 +5,7 @@ using System.Text;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>
 /// A file of the hub as it comes over the network. After a cut or a stall it goes on from the last byte received; whoever has

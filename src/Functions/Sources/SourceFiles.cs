@@ -1,10 +1,10 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Hub;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Storage;
+namespace RlhfFunctions.Sources;
 
 /// <summary>Turns a request's sources into what they name: files on the host's disk, artefacts and blobs in storage, or files of the hub.</summary>
 public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRoot root, HubClient hub)

@@ -1,6 +1,6 @@
 using RlhfFunctions.Contracts;
 
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>A repository as it was at one commit: what is fetched from it cannot change under way.</summary>
 /// <param name="Source">How the request named it.</param>

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>The Hugging Face hub, or a server with its interface: what a repository holds, and the files themselves.</summary>
 public sealed partial class HubClient(HubConnection hub)

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>Which hub is asked, as whom, and how patiently.</summary>
 /// <param name="Endpoint">Its address, with a slash at its end.</param>

@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>
 /// Requests to the hub: with the token to the hub itself and without it to where it redirects, never waiting longer than the

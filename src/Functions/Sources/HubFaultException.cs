@@ -1,4 +1,4 @@
-namespace RlhfFunctions.Hub;
+namespace RlhfFunctions.Sources;
 
 /// <summary>The hub did not answer as it should, and may the next time: a cut, a stall, too many requests, a server's own fault.</summary>
 /// <param name="message">What happened, and where.</param>

@@ -1,7 +1,7 @@
 using System.IO.Enumeration;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Storage;
+namespace RlhfFunctions.Sources;
 
 /// <summary>Which files of a model folder or repository the loaders read.</summary>
 public static class ModelFiles
