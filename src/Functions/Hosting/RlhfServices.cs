@@ -2,8 +2,10 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Hosting;

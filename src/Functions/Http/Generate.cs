@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
