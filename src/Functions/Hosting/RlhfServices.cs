@@ -2,9 +2,10 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 

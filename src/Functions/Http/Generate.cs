@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
 
 namespace RlhfFunctions.Http;
 

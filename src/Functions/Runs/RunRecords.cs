@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Runs;

@@ -1,7 +1,7 @@
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 
-namespace RlhfFunctions.Functions.Tests.Loading;
+namespace RlhfFunctions.Functions.Tests.Compute;
 
 /// <summary>Training computes as much at a time as the machine has threads for.</summary>
 public sealed class ComputeGateTests

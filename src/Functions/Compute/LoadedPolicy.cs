@@ -6,7 +6,7 @@ using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Storage;
 using TorchSharp;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>A base model in memory with an adapter, a value head and its tokenizer. One activity uses it at a time.</summary>
 public sealed class LoadedPolicy : IDisposable

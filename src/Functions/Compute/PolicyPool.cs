@@ -3,7 +3,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>
 /// Keeps loaded base models between activities, so that a step does not pay for loading. Activities that run side by side each

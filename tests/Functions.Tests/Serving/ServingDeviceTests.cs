@@ -3,10 +3,10 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Functions.Tests.Loading;
+namespace RlhfFunctions.Functions.Tests.Serving;
 
 /// <summary>An adapter that a GPU trained is served where there is none, if the settings say so.</summary>
 public sealed class ServingDeviceTests(AzuriteFixture azurite)

@@ -1,12 +1,12 @@
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Storage;
 using TorchSharp;
 
-namespace RlhfFunctions.Functions.Tests.Loading;
+namespace RlhfFunctions.Functions.Tests.Compute;
 
 /// <summary>A fault in one activity is not there for the next one.</summary>
 public sealed class LoadingFaultTests : IDisposable

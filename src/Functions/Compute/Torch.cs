@@ -1,7 +1,7 @@
 using RlhfFunctions.Storage;
 using TorchSharp;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>What must be said to libtorch before an activity computes.</summary>
 internal static class Torch

@@ -3,7 +3,7 @@ using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>A run's reward and judge. Keeps loaded classifiers; they hold no state, so activities that run side by side share them.</summary>
 public sealed class Classifiers(ModelFolders models)

@@ -4,9 +4,10 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Reports;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>What the evaluation of a run and the nightly one have in common.</summary>
 public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate)

@@ -1,6 +1,6 @@
 using RlhfFunctions.Contracts;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>
 /// Lets training activities compute only as many at a time as the machine has threads for; a GPU computes for one. Those that wait

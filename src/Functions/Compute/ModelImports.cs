@@ -7,7 +7,7 @@ using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>How far the import of a model has come.</summary>
 /// <param name="Item">The file under way.</param>

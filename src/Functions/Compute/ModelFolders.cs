@@ -4,7 +4,7 @@ using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Compute;
 
 /// <summary>Where downloaded models are kept on this machine's disk.</summary>
 public sealed record ModelCacheFolder(string Path);

@@ -1,11 +1,13 @@
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Serving;
 
 /// <summary>Writes texts with a policy. One request at a time: each that runs beside another would load a model of its own.</summary>
 public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : IDisposable

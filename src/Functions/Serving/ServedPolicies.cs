@@ -1,9 +1,10 @@
 using System.Text.Json;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Serving;
 
 /// <summary>A policy that can write: a base model, and the checkpoint of a run where an adapter goes with it.</summary>
 /// <param name="Request">Says precision, device, prompt template and how responses are sampled.</param>

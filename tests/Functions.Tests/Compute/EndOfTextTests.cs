@@ -1,9 +1,9 @@
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Functions.Tests.Loading;
+namespace RlhfFunctions.Functions.Tests.Compute;
 
 /// <summary>Which tokens end a response.</summary>
 public sealed class EndOfTextTests : IDisposable

@@ -2,7 +2,7 @@ using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Runs;
 
 /// <summary>A dialogue ready for the policy.</summary>
 /// <param name="Id">The row's name in its file.</param>

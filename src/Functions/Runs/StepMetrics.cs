@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Runs;
 
 /// <summary>Reads the metrics of a run's steps from the checkpoints they led to.</summary>
 public sealed class StepMetrics(ArtifactStore artifacts)

@@ -1,7 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
-namespace RlhfFunctions.Loading;
+namespace RlhfFunctions.Runs;
 
 /// <summary>
 /// The states a run goes through, one before each step. All of a step's activities ask for the same one, so the last stays in
