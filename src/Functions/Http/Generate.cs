@@ -19,7 +19,7 @@ public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriti
     public async Task<IActionResult> Run([HttpTrigger(AuthorizationLevel.Function, "post", Route = "generate")] HttpRequest http)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<GenerateRequest>("The body is not a request for texts.", "docs/api.md");
+        var request = await http.ReadAsync<GenerateRequest>(limits, "The body is not a request for texts.", "docs/api.md");
         if (RequestValidation.Check(request, limits) is { Count: > 0 } errors) return Problem.Invalid(Refused, errors).ToResult();
         if (request.RunId is { } id && !await runs.ExistsAsync(id, cancellation)) return Problem.NoSuchRun(id).ToResult();
 
