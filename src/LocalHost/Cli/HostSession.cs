@@ -42,6 +42,7 @@ internal sealed class HostSession : IAsyncDisposable
         settings["FUNCTIONS_WORKER_RUNTIME"] = "dotnet-isolated";
         AddUnlessSet(settings, "RlhfFileRoot", Repository.Root);
         AddUnlessSet(settings, "RlhfCache", options.ModelsFolder);
+        AddUnlessSet(settings, "RlhfNightlySchedule", "0 0 3 * * *");
         var session = new HostSession(options, app, settings, say);
         try
         {

@@ -57,8 +57,8 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
         var nightly = ActivatorUtilities.CreateInstance<EvaluateLatest>(host);
         var first = await nightly.Run(input, CancellationToken.None);
         Assert.NotNull(first);
-        Assert.InRange(first.HateProbability, 0, 1);
-        Assert.Equal(BlobPaths.NightlyEvaluation(input.Date), first.Path);
+        Assert.InRange(first.Measured.HateProbability, 0, 1);
+        Assert.Equal(BlobPaths.NightlyEvaluation(input.Date), first.Measured.Path);
         Assert.Equal(first, await nightly.Run(input, CancellationToken.None));
     }
 
