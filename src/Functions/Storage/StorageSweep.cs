@@ -15,20 +15,20 @@ public sealed partial class StorageSweep(BlobFiles blobs, ArtifactStore artifact
     /// <returns>How many blobs were deleted.</returns>
     public async Task<int> RunAsync(CancellationToken cancellation)
     {
-        var before = await blobs.ReadClockAsync(cancellation) - age.Value;
-        int deleted = 0;
-        foreach (string container in new[] { BlobPaths.Runs, BlobPaths.Models, BlobPaths.Evaluations })
-        {
-            var listed = await blobs.ListAsync(container + "/", cancellation);
-            var abandoned = container == BlobPaths.Models ? await AbandonedAsync(listed, before, cancellation) : [];
-            foreach (string path in abandoned.Concat(await OrphansAsync(listed.Where(blob => blob.LastModified < before), cancellation)).Distinct())
-            {
-                await blobs.DeleteAsync(path, cancellation);
-                deleted++;
-            }
-        }
+        return await SweepAsync(BlobPaths.Runs, holdsModels: false, cancellation)
+            + await SweepAsync(BlobPaths.Evaluations, holdsModels: false, cancellation)
+            + await SweepAsync(BlobPaths.Models, holdsModels: true, cancellation);
+    }
 
-        return deleted;
+    internal async Task<int> SweepAsync(string container, bool holdsModels, CancellationToken cancellation)
+    {
+        var before = await blobs.ReadClockAsync(cancellation) - age.Value;
+        var listed = await blobs.ListAsync(container + "/", cancellation);
+        var abandoned = holdsModels ? await AbandonedAsync(listed, before, cancellation) : [];
+        var orphans = await OrphansAsync(listed.Where(blob => blob.LastModified < before), cancellation);
+        string[] swept = [.. abandoned.Concat(orphans).Distinct()];
+        foreach (string path in swept) await blobs.DeleteAsync(path, cancellation);
+        return swept.Length;
     }
 
     /// <summary>Files of attempts that no manifest names, neither the artefact's own nor that of one which holds it.</summary>
