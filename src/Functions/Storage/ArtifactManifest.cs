@@ -11,6 +11,7 @@ public sealed record ArtifactManifest<TResult>(IReadOnlyList<ArtifactFile> Files
     /// </summary>
     public string? ProblemAt(string path)
     {
+        if (Result is null || Files.Contains(null!)) return "does not say what it should";
         if (Files.FirstOrDefault(file => !IsPlain(file.Name)) is { } odd) return $"names a file \"{odd.Name}\", which is no plain name";
         if (Files.FirstOrDefault(file => !file.Blob.StartsWith(path + "/", StringComparison.Ordinal) || !IsPlain(file.Blob)) is { } foreign)
             return $"names the blob \"{foreign.Blob}\", which is none of this artefact's";

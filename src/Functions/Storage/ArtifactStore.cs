@@ -46,10 +46,17 @@ public sealed class ArtifactStore(BlobFiles blobs)
     private async Task<TResult> MakeOnceAsync<TResult>(
         string path, string attempt, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
     {
-        if (await FindAsync<TResult>(path, cancellation) is { } made)
+        try
         {
-            if (await AreThereAsync(made.Files, cancellation)) return made.Result;
-            await DiscardAsync(path, cancellation); // the storage has lost a file: what is made again is the same
+            if (await FindAsync<TResult>(path, cancellation) is { } made)
+            {
+                if (await AreThereAsync(made.Files, cancellation)) return made.Result;
+                await DiscardAsync(path, cancellation); // the storage has lost a file: what is made again is the same
+            }
+        }
+        catch (CorruptArtifactException)
+        {
+            await DiscardAsync(path, cancellation); // what lies there is no artefact, and whoever makes it need not know what it was
         }
 
         var artifact = await make(cancellation);

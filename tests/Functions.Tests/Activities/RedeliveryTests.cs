@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
@@ -101,9 +102,8 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
     {
         var results = await Task.WhenAll(Task.Run(() => deliver(_host)), Task.Run(() => deliver(_other)));
         var blobs = below == BlobPaths.Models ? [] : await _host.SnapshotAsync(below);
-        Assert.Equal(results[0], results[1]);
-        Assert.Equal(results[0], await deliver(_host));
-        Assert.Equal(results[0], await deliver(_other));
+        T[] answers = [.. results, await deliver(_host), await deliver(_other)];
+        Assert.Single(answers.Select(answer => JsonSerializer.Serialize(answer, ContractsJson.Options)).Distinct());
         if (below != BlobPaths.Models) Assert.Equal(blobs, await _host.SnapshotAsync(below)); // other tests import models meanwhile
         return results[0];
     }
