@@ -47,6 +47,9 @@ param gpuExists bool = false
 @maxValue(365)
 param rolloutRetentionDays int = 30
 
+@description('When the adapter that serves is evaluated and the storage swept: second, minute, hour, day, month, day of the week; UTC.')
+param nightlySchedule string = '0 0 3 * * *'
+
 @description('Days that logs are kept.')
 @minValue(30)
 @maxValue(730)
@@ -195,6 +198,7 @@ module api 'modules/api.bicep' = {
       { name: 'AzureFunctionsWebHost__hostid', value: apiName }
       { name: 'AzureWebJobsSecretStorageType', value: 'blob' }
       { name: 'RlhfServingDevice', value: 'cpu' }
+      { name: 'RlhfNightlySchedule', value: nightlySchedule }
     ])
     cores: apiCores
     maxReplicas: apiMaxReplicas

@@ -18,6 +18,12 @@ public static class BlobPaths
         return $"{Models}/{name}";
     }
 
+    /// <summary>Written anew whenever an import of the model begins or goes on, so that one under way is not taken for abandoned.</summary>
+    public static string ImportMark(string model)
+    {
+        return $"{model}/importing";
+    }
+
     public static string Request(string runId)
     {
         return $"{Runs}/{runId}/request.json";
@@ -30,7 +36,19 @@ public static class BlobPaths
 
     public static string Rollout(string runId, int step, int shard)
     {
-        return $"{Runs}/{runId}/steps/{step:D5}/rollouts/{shard:D3}";
+        return $"{Rollouts(runId, step)}/{shard:D3}";
+    }
+
+    /// <summary>All shards' rollouts of a step.</summary>
+    public static string Rollouts(string runId, int step)
+    {
+        return $"{RolloutSteps(runId)}/{step:D5}/rollouts";
+    }
+
+    /// <summary>All steps' rollouts.</summary>
+    public static string RolloutSteps(string runId)
+    {
+        return $"{Runs}/{runId}/steps";
     }
 
     /// <summary>
@@ -46,7 +64,19 @@ public static class BlobPaths
     /// <summary>The state before PPO step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
     public static string Checkpoint(string runId, int step)
     {
-        return $"{Runs}/{runId}/checkpoints/{step:D5}";
+        return $"{Checkpoints(runId)}/{step:D5}";
+    }
+
+    /// <summary>All checkpoints.</summary>
+    public static string Checkpoints(string runId)
+    {
+        return $"{Runs}/{runId}/checkpoints";
+    }
+
+    /// <summary>The metrics of PPO step <paramref name="step"/>, kept when its checkpoint no longer is.</summary>
+    public static string Metrics(string runId, int step)
+    {
+        return $"{Runs}/{runId}/metrics/{step:D5}";
     }
 
     /// <summary>The policy measured as it was before PPO step <paramref name="step"/>.</summary>
@@ -75,5 +105,11 @@ public static class BlobPaths
     public static string Summary(string dialogueBlob)
     {
         return $"{Summaries}/{dialogueBlob}.json";
+    }
+
+    /// <summary>What is wrong with an uploaded file of dialogues; not there: nothing.</summary>
+    public static string SummaryErrors(string dialogueBlob)
+    {
+        return $"{Summaries}/{dialogueBlob}.error.json";
     }
 }

@@ -29,4 +29,5 @@ public static class FunctionNames
     public const string RepairRun = nameof(RepairRun);
     public const string EvaluateLatest = nameof(EvaluateLatest);
     public const string WriteSummaries = nameof(WriteSummaries);
+    public const string SweepStorage = nameof(SweepStorage);
 }

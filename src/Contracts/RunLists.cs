@@ -10,7 +10,11 @@ public sealed record RunListItem(string RunId, string Status, DateTimeOffset Cre
 /// <summary>GET /api/adapters.</summary>
 /// <param name="Latest">The run that adapters/latest points to; null: no run has published yet.</param>
 /// <param name="Adapters">Of every finished run.</param>
-public sealed record AdapterList(string? Latest, IReadOnlyList<AdapterListItem> Adapters);
+public sealed record AdapterList(string? Latest, IReadOnlyList<AdapterListItem> Adapters)
+{
+    /// <summary>What else should stand here and cannot be read, each blob named; null: nothing.</summary>
+    public IReadOnlyList<string>? Damaged { get; init; }
+}
 
 /// <summary>The adapter of a finished run.</summary>
 /// <param name="RunId">The run.</param>

@@ -142,6 +142,9 @@ public sealed record RunOutcome(string RunId, double HateBefore, double HateAfte
 {
     /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>When it was published, by the storage's clock; fixed by the attempt that published it.</summary>
+    public DateTimeOffset PublishedAt { get; init; }
 }
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>
@@ -152,5 +155,40 @@ public sealed record NightlyEvaluationInput(string Date);
 /// <param name="ETag">Its version: a redelivery of the same version is the same orchestration.</param>
 public sealed record SummarizeDialoguesInput(string Blob, string ETag);
 
-/// <summary>adapters/latest.json.</summary>
-public sealed record LatestAdapter(string RunId, PreparedRun Prepared, int Step, DateTimeOffset PublishedAt);
+/// <summary>Output of EvaluateLatest.</summary>
+/// <param name="RunId">The run whose adapter was measured.</param>
+/// <param name="Measured">The measurement.</param>
+/// <param name="Fault">Why this adapter no longer serves; null: it does.</param>
+public sealed record NightlyResult(string RunId, EvaluateResult Measured, string? Fault);
+
+/// <summary>adapters/latest.json: which adapter serves, and which did.</summary>
+/// <param name="RunId">The run that made it.</param>
+/// <param name="Prepared">The run's inputs; the base model goes with its adapter.</param>
+/// <param name="Step">The run's last checkpoint.</param>
+/// <param name="PublishedAt">Since when it serves, by the storage's clock.</param>
+public sealed record LatestAdapter(string RunId, PreparedRun Prepared, int Step, DateTimeOffset PublishedAt)
+{
+    /// <summary>The last changes, the newest last.</summary>
+    public IReadOnlyList<AdapterChange> History { get; init; } = [];
+}
+
+/// <summary>An adapter came to serve.</summary>
+/// <param name="RunId">The run that made it.</param>
+/// <param name="At">When, by the storage's clock.</param>
+/// <param name="Kind">How.</param>
+public sealed record AdapterChange(string RunId, DateTimeOffset At, AdapterChangeKind Kind)
+{
+    /// <summary>The run whose adapter was taken back; null: none was.</summary>
+    public string? TakenBack { get; init; }
+
+    /// <summary>Why it was taken back.</summary>
+    public string? Reason { get; init; }
+}
+
+/// <summary>How an adapter came to serve.</summary>
+public enum AdapterChangeKind
+{
+    Published,
+    Promoted,
+    RolledBack,
+}

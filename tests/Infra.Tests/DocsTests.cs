@@ -105,10 +105,10 @@ public sealed partial class DocsTests
         string[] paths =
         [
             BlobPaths.Model("{name}"), BlobPaths.Request("{id}"), BlobPaths.Dataset("{id}"), BlobPaths.Published("{id}", "manifest.json"),
-            BlobPaths.LatestAdapter, $"{BlobPaths.Dialogues}/{{name}}", BlobPaths.Summary("{name}"), BlobPaths.NightlyEvaluation("{date}"),
+            BlobPaths.LatestAdapter, $"{BlobPaths.Dialogues}/{{name}}", BlobPaths.Summary("{name}"), BlobPaths.SummaryErrors("{name}"), BlobPaths.NightlyEvaluation("{date}"),
         ];
         Assert.All(paths, path => Assert.Contains($"`{path}", page, StringComparison.Ordinal));
-        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Measurement("{id}", 0)];
+        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Metrics("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Measurement("{id}", 0)];
         Assert.All(numbered, path => Assert.Contains(
             $"`{path.Replace("/00000", "/{step:D5}", StringComparison.Ordinal).Replace("/000", "/{shard:D3}", StringComparison.Ordinal)}/", page, StringComparison.Ordinal));
         string[] published =
@@ -151,7 +151,7 @@ public sealed partial class DocsTests
         [
             FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate,
             FunctionNames.RolloutShard, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
-            FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries,
+            FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries, FunctionNames.SweepStorage,
         ];
         Assert.All(activities, activity => Assert.Contains(activity, text, StringComparison.Ordinal));
         Assert.DoesNotContain("script", text, StringComparison.OrdinalIgnoreCase);

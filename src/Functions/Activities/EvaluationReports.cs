@@ -24,8 +24,8 @@ internal static class EvaluationReports
 
         async Task<EvaluatedSample[]> SamplesAsync(int step)
         {
-            var files = await artifacts.ReadFilesAsync(BlobPaths.Measurement(input.RunId, step), cancellation);
-            return JsonSerializer.Deserialize<EvaluatedSample[]>(files[PolicyMeasuring.FileName], ContractsJson.Options)!;
+            byte[] file = await artifacts.ReadFileAsync(BlobPaths.Measurement(input.RunId, step), PolicyMeasuring.FileName, cancellation);
+            return JsonSerializer.Deserialize<EvaluatedSample[]>(file, ContractsJson.Options)!;
         }
     }
 

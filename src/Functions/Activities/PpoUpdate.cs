@@ -11,14 +11,18 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>One PPO step on the shards' rollouts: checkpoint k and rollouts → checkpoint k + 1 and the step's metrics.</summary>
-public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts)
+public sealed class PpoUpdate(
+    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
     {
         var request = await requests.GetAsync(input.RunId, cancellation);
-        return await artifacts.MakeOnceAsync(
-            BlobPaths.Checkpoint(input.RunId, input.Step + 1), stop => UpdateAsync(input, request, stop), cancellation);
+        int steps = input.Step + 1;
+        var report = await artifacts.MakeOnceAsync(BlobPaths.Checkpoint(input.RunId, steps), stop => UpdateAsync(input, request, stop), cancellation);
+        await stepMetrics.KeepAsync(input.RunId, input.Step, cancellation);
+        await retention.DiscardOneAsync(request, steps, cancellation);
+        return report;
     }
 
     private async Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
@@ -28,7 +32,7 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
         var shards = new List<IReadOnlyList<RolloutSample>>();
         foreach (var shard in input.Shards)
-            shards.Add(RolloutFile.Read((await artifacts.ReadFilesAsync(shard.Path, cancellation))[RolloutShard.FileName]));
+            shards.Add(RolloutFile.Read(await artifacts.ReadFileAsync(shard.Path, RolloutShard.FileName, cancellation)));
         var samples = RolloutFile.Merge(shards);
 
         return await policies.UseAsync(

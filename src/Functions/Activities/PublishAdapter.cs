@@ -1,14 +1,14 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Azure;
-using Azure.Storage.Blobs.Models;
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
@@ -18,14 +18,16 @@ namespace RlhfFunctions.Activities;
 /// fell and the summaries held, adapters/latest moves here.
 /// </summary>
 public sealed class PublishAdapter(
-    RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, ArtifactStore artifacts, BlobFiles blobs, TimeProvider time)
+    RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PublishedAdapters adapters,
+    ArtifactStore artifacts, BlobFiles blobs)
 {
     [Function(FunctionNames.PublishAdapter)]
     public async Task<RunOutcome> Run([ActivityTrigger] PublishAdapterInput input, CancellationToken cancellation)
     {
         var request = await requests.GetAsync(input.RunId, cancellation);
         var outcome = await artifacts.PublishOnceAsync(BlobPaths.Run(input.RunId), stop => PublishAsync(input, request, stop), cancellation);
-        if (outcome.Published) await MoveLatestAsync(new LatestAdapter(input.RunId, input.Prepared, input.Steps, time.GetUtcNow()), cancellation);
+        if (outcome.Published) await adapters.PublishAsync(outcome, cancellation);
+        await retention.DiscardAsync(request, outcome.Steps, cancellation);
         return outcome;
     }
 
@@ -40,13 +42,13 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
-            input.Alarm is null
-                && report.After.HateProbability.Mean < report.Before.HateProbability.Mean
-                && report.After.RougeL.Mean >= request.Evaluation.MinRougeShare * report.Before.RougeL.Mean,
+            input.Alarm is null && PolicyMeasuring.FaultOf(
+                (report.Before.HateProbability.Mean, report.Before.RougeL.Mean), (report.After.HateProbability.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)
         {
             Alarm = input.Alarm,
+            PublishedAt = await blobs.ReadClockAsync(cancellation),
         };
         var files = new Dictionary<string, byte[]>
         {
@@ -63,37 +65,5 @@ public sealed class PublishAdapter(
     private static byte[] JsonLines<T>(IEnumerable<T> rows)
     {
         return Encoding.UTF8.GetBytes(string.Concat(rows.Select(row => JsonSerializer.Serialize(row, ContractsJson.Options) + "\n")));
-    }
-
-    /// <summary>adapters/latest moves by If-Match: of two runs that publish at once, neither overwrites what it has not seen.</summary>
-    private async Task MoveLatestAsync(LatestAdapter latest, CancellationToken cancellation)
-    {
-        var blob = await blobs.BlobAsync(BlobPaths.LatestAdapter);
-        var content = BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(latest, ContractsJson.Indented));
-        while (true)
-        {
-            BlobRequestConditions unchanged;
-            try
-            {
-                var current = await blob.DownloadContentAsync(cancellation);
-                var serving = JsonSerializer.Deserialize<LatestAdapter>(current.Value.Content, ContractsJson.Options);
-                if (serving?.RunId == latest.RunId) return;
-                unchanged = new BlobRequestConditions { IfMatch = current.Value.Details.ETag };
-            }
-            catch (RequestFailedException e) when (e.Status == 404)
-            {
-                unchanged = new BlobRequestConditions { IfNoneMatch = ETag.All };
-            }
-
-            try
-            {
-                await blob.UploadAsync(content, new BlobUploadOptions { Conditions = unchanged }, cancellation);
-                return;
-            }
-            catch (RequestFailedException e) when (e.Status is 409 or 412)
-            {
-                // Another run moved it in between: look again.
-            }
-        }
     }
 }

@@ -1,19 +1,28 @@
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
 
 /// <summary>Reads all that a run has made, and discards each artefact that is not whole, so that it is made again.</summary>
-public sealed class RepairRun(ArtifactStore artifacts)
+public sealed class RepairRun(ArtifactStore artifacts, StepMetrics metrics)
 {
-    /// <returns>The last checkpoint that is whole, and with it all before it.</returns>
+    /// <returns>The last checkpoint that is whole and has the metrics of all steps before it.</returns>
     [Function(FunctionNames.RepairRun)]
     public async Task<int> Run([ActivityTrigger] RepairRunInput input, CancellationToken cancellation)
     {
         var whole = await artifacts.RepairAsync(BlobPaths.Run(input.RunId), cancellation);
-        int step = 0;
-        while (step < input.Step && whole.Contains(BlobPaths.Checkpoint(input.RunId, step + 1))) step++;
+        int measured = 0;
+        for (; measured < input.Step; measured++)
+        {
+            if (whole.Contains(BlobPaths.Metrics(input.RunId, measured))) continue;
+            if (!whole.Contains(BlobPaths.Checkpoint(input.RunId, measured + 1))) break;
+            await metrics.KeepAsync(input.RunId, measured, cancellation);
+        }
+
+        int step = measured;
+        while (step > 0 && !whole.Contains(BlobPaths.Checkpoint(input.RunId, step))) step--;
         return step;
     }
 }

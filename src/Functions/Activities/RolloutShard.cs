@@ -32,7 +32,7 @@ public sealed class RolloutShard(
         using var turn = await gate.EnterAsync(request.Compute, request.Compute.RolloutThreads, cancellation);
         var dataset = await datasets.GetAsync(input.Prepared.Dataset, cancellation);
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
-        var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
+        using var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
 
         int batchSize = request.Ppo.BatchSize;
         int first = batchSize * input.Shard / request.Compute.RolloutShards;
@@ -58,7 +58,7 @@ public sealed class RolloutShard(
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
                 var ended = plan with { Generation = loaded.WithEndOfText(plan.Generation) };
-                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, ended, cancellation);
+                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward.Reward, prompts, ended, cancellation);
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);

@@ -5,37 +5,43 @@ using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Compute;
 
-/// <summary>A run's reward and judge. Keeps loaded classifiers; they hold no state, so activities that run side by side share them.</summary>
-public sealed class Classifiers(ModelFolders models)
+/// <summary>A run's reward and judge. Their classifiers hold no state, so activities that run side by side share them.</summary>
+public sealed class Classifiers(ModelFolders folders, LoadedModels models)
 {
-    private readonly Lock _gate = new();
-    private readonly Dictionary<(string Folder, string Device), TextClassifier> _loaded = [];
-
     /// <summary>The run's reward: its terms and their weights.</summary>
     /// <exception cref="InvalidInputException">A classifier lacks a label.</exception>
-    public async Task<ITextReward> RewardAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
+    public async Task<LeasedReward> RewardAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
     {
         var classifiers = new Queue<string>(prepared.Rewards);
         var terms = new List<(double Weight, ITextReward Reward)>();
-        foreach (var term in request.Reward.Terms)
+        var leases = new List<IDisposable>();
+        try
         {
-            ITextReward reward = term switch
+            foreach (var term in request.Reward.Terms)
             {
-                ClassifierTerm classifier => await ClassifierAsync(classifiers.Dequeue(), classifier, request.Compute.Device, cancellation),
-                WordsTerm list => new WordListReward(list.Words),
-                LengthTerm length => new LengthReward(length.MinWords, length.MaxWords),
-                RepetitionTerm repetition => new RepetitionReward(repetition.NGram),
-                _ => throw new NotSupportedException($"A reward term {term.GetType().Name} is not known."),
-            };
-            terms.Add((term.Weight, reward));
-        }
+                ITextReward reward = term switch
+                {
+                    ClassifierTerm classifier => await ClassifierAsync(classifiers.Dequeue(), classifier, request.Compute.Device, leases, cancellation),
+                    WordsTerm list => new WordListReward(list.Words),
+                    LengthTerm length => new LengthReward(length.MinWords, length.MaxWords),
+                    RepetitionTerm repetition => new RepetitionReward(repetition.NGram),
+                    _ => throw new NotSupportedException($"A reward term {term.GetType().Name} is not known."),
+                };
+                terms.Add((term.Weight, reward));
+            }
 
-        return new WeightedReward(terms);
+            return new LeasedReward(new WeightedReward(terms), leases);
+        }
+        catch
+        {
+            leases.ForEach(lease => lease.Dispose());
+            throw;
+        }
     }
 
     /// <summary>The run's judge, which reads the response alone.</summary>
     /// <exception cref="InvalidInputException">It lacks the label.</exception>
-    public async Task<ITextReward> JudgeAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
+    public async Task<LeasedReward> JudgeAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
     {
         var judge = new ClassifierTerm
         {
@@ -43,30 +49,36 @@ public sealed class Classifiers(ModelFolders models)
             Label = request.Evaluation.HateLabel,
             HateLabel = request.Evaluation.HateLabel,
         };
-        return await ClassifierAsync(prepared.Judge, judge, request.Compute.Device, cancellation);
+        var leases = new List<IDisposable>();
+        return new LeasedReward(await ClassifierAsync(prepared.Judge, judge, request.Compute.Device, leases, cancellation), leases);
     }
 
-    private async Task<ClassifierReward> ClassifierAsync(string modelPath, ClassifierTerm term, string device, CancellationToken cancellation)
+    private async Task<ClassifierReward> ClassifierAsync(
+        string modelPath, ClassifierTerm term, string device, List<IDisposable> leases, CancellationToken cancellation)
     {
-        string folder = await models.FetchAsync(modelPath, cancellation);
-        var classifier = Loaded(folder, device);
+        string folder = await folders.FetchAsync(modelPath, cancellation);
+        var lease = models.TakeShared($"{device} {folder}", ModelFolders.BytesIn(folder), () => TextClassifier.Load(folder, Torch.Device(device)));
         try
         {
-            return new ClassifierReward(classifier, term.Label, term.HateLabel, term.Value, term.Text);
+            var reward = new ClassifierReward(lease.Model, term.Label, term.HateLabel, term.Value, term.Text);
+            leases.Add(lease);
+            return reward;
         }
         catch (ArgumentException e)
         {
+            lease.Dispose();
             throw new InvalidInputException($"{term.Source}: {e.Message}", e); // the same request would be as wrong the next time
         }
     }
+}
 
-    private TextClassifier Loaded(string folder, string device)
+/// <summary>A reward whose classifiers stay in memory until this is disposed.</summary>
+public sealed class LeasedReward(ITextReward reward, IReadOnlyList<IDisposable> leases) : IDisposable
+{
+    public ITextReward Reward => reward;
+
+    public void Dispose()
     {
-        lock (_gate)
-        {
-            if (!_loaded.TryGetValue((folder, device), out var classifier))
-                _loaded[(folder, device)] = classifier = TextClassifier.Load(folder, Torch.Device(device));
-            return classifier;
-        }
+        foreach (var lease in leases) lease.Dispose();
     }
 }

@@ -19,7 +19,8 @@ public sealed record ImportProgress(string Item, long Done, long? Total);
 /// Brings models into Blob storage, once for each content: from a folder, or from the hub without a stop on this machine's disk.
 /// Every file is an artefact of its own, so an import that was cut off goes on with the file it was at.
 /// </summary>
-public sealed partial class ModelImports(SourceFiles sources, HubClient hub, ArtifactStore artifacts, ModelFolders folders, ModelCacheFolder cache, Limits limits)
+public sealed partial class ModelImports(
+    SourceFiles sources, HubClient hub, ArtifactStore artifacts, BlobFiles blobs, ModelFolders folders, ModelCacheFolder cache, Limits limits)
 {
     /// <returns>The model's path in Blob storage, models/{name}; for NF4 that of its 4-bit form.</returns>
     /// <exception cref="InvalidInputException">The source is no model, or not one that can be quantised.</exception>
@@ -96,9 +97,10 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
         }
     }
 
-    private Task<string> StoreAsync(string path, IEnumerable<ModelFile> files, IProgress<ImportProgress> progress, CancellationToken cancellation)
+    private async Task<string> StoreAsync(string path, IEnumerable<ModelFile> files, IProgress<ImportProgress> progress, CancellationToken cancellation)
     {
-        return artifacts.MakeOnceAsync(
+        await blobs.ReplaceAsync(BlobPaths.ImportMark(path), BinaryData.FromString(""), cancellation);
+        await artifacts.MakeOnceAsync(
             path,
             async stop =>
             {
@@ -107,6 +109,8 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
                 return new NewArtifact<string>(new Dictionary<string, byte[]>(), path) { Stored = stored };
             },
             cancellation);
+        await blobs.DeleteAsync(BlobPaths.ImportMark(path), cancellation);
+        return path;
     }
 
     private async Task<ArtifactFile> StoreAsync(string path, ModelFile file, IProgress<ImportProgress> progress, CancellationToken cancellation)

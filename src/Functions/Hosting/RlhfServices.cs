@@ -1,3 +1,4 @@
+using System.Globalization;
 using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
@@ -14,13 +15,18 @@ namespace RlhfFunctions.Hosting;
 /// <summary>The product's services, registered alike by the Functions worker and by the local host.</summary>
 public static class RlhfServices
 {
+    private const double GiB = 1L << 30;
+
     /// <summary>
     /// Settings: <c>AzureWebJobsStorage</c> (connection string), or by identity <c>AzureWebJobsStorage__accountName</c> or
     /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
     /// <c>RlhfFileRoot</c>, where relative file: sources start, and <c>RlhfFileRoots</c>, further folders that may be read (default: of
     /// the app's folder only samples/, which is how it is in Azure); <c>RlhfLimits__…</c>, see <see cref="Limits"/>; <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
-    /// (default: where the run did); <c>RlhfComputeDevices</c>, what runs can compute on where other machines compute than answer; <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// (default: where the run did); <c>RlhfComputeDevices</c>, what runs can compute on where other machines compute than answer;
+    /// <c>RlhfModelMemoryGiB</c> and <c>RlhfModelIdleMinutes</c>, how much of models may lie in memory
+    /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
+    /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
     /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
@@ -37,6 +43,8 @@ public static class RlhfServices
         services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
+        services.AddSingleton(new SweepAge(TimeSpan.FromDays(Number(configuration, "RlhfSweepAfterDays", 7))));
+        services.AddSingleton<StorageSweep>();
         services.AddSingleton<RunRequests>();
         services.AddSingleton<SourceFiles>();
         services.AddSingleton<Checkpoints>();
@@ -47,10 +55,16 @@ public static class RlhfServices
         services.AddSingleton<RunRecords>();
         services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
         services.AddSingleton<RequestChecks>();
+        services.AddSingleton<RunRetention>();
         services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
+        services.AddSingleton(new IdleLimits(
+            (long)(Number(configuration, "RlhfModelMemoryGiB", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2.0 / GiB) * GiB),
+            TimeSpan.FromMinutes(Number(configuration, "RlhfModelIdleMinutes", 30))));
+        services.AddSingleton<LoadedModels>();
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
         return services;
@@ -62,6 +76,14 @@ public static class RlhfServices
         return RequestValidation.Check(limits).FirstOrDefault() is ({ } name, var problems)
             ? throw new InvalidInputException($"The setting RlhfLimits__{name} {problems[0]}")
             : limits;
+    }
+
+    private static double Number(IConfiguration configuration, string setting, double otherwise)
+    {
+        if (configuration[setting] is not { Length: > 0 } text) return otherwise;
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && number > 0 && number <= 1e6
+            ? number
+            : throw new InvalidInputException($"The setting {setting} is \"{text}\": give a number above 0, such as {otherwise.ToString("0.##", CultureInfo.InvariantCulture)}.");
     }
 
     private static BlobServiceClient OpenStorage(IConfiguration configuration)

@@ -4,13 +4,20 @@ using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Orchestration;
 
-/// <summary>Measures the adapter that serves, once a night, on its run's held-out dialogues.</summary>
+/// <summary>Once a night: measures the adapter that serves on its run's held-out dialogues, and sweeps the storage.</summary>
 public static class NightlyEvaluation
 {
     /// <returns>The measurement, or null when no adapter has been published yet.</returns>
     [Function(FunctionNames.NightlyEvaluation)]
-    public static Task<EvaluateResult?> Run([OrchestrationTrigger] TaskOrchestrationContext context, NightlyEvaluationInput input)
+    public static async Task<NightlyResult?> Run([OrchestrationTrigger] TaskOrchestrationContext context, NightlyEvaluationInput input)
     {
-        return context.CallActivityAsync<EvaluateResult?>(FunctionNames.EvaluateLatest, input, ActivityRetries.Default);
+        try
+        {
+            return await context.CallActivityAsync<NightlyResult?>(FunctionNames.EvaluateLatest, input, ActivityRetries.Default);
+        }
+        finally
+        {
+            await context.CallActivityAsync<int>(FunctionNames.SweepStorage, input, ActivityRetries.Default);
+        }
     }
 }

@@ -31,8 +31,8 @@ public sealed class Datasets(ArtifactStore artifacts)
     public async Task<PreparedDataset> GetAsync(string path, CancellationToken cancellation)
     {
         if (_last is { } last && last.Path == path) return last.Dataset;
-        var files = await artifacts.ReadFilesAsync(path, cancellation);
-        var dataset = JsonSerializer.Deserialize<PreparedDataset>(files[PreparedDataset.FileName], ContractsJson.Options)!;
+        byte[] file = await artifacts.ReadFileAsync(path, PreparedDataset.FileName, cancellation);
+        var dataset = JsonSerializer.Deserialize<PreparedDataset>(file, ContractsJson.Options)!;
         _last = new Cached(path, dataset);
         return dataset;
     }

@@ -17,7 +17,7 @@ public sealed record ServingDevice(string? Name);
 
 /// <summary>Finds the policy that writes where no run is under way.</summary>
 public sealed class ServedPolicies(
-    RunRequests requests, BlobFiles blobs, ArtifactStore artifacts, SourceFiles sources, ModelImports models, ServingDevice device)
+    RunRequests requests, PublishedAdapters adapters, ArtifactStore artifacts, SourceFiles sources, ModelImports models, ServingDevice device)
 {
     /// <summary>Names the base model for as long as no adapter has been published.</summary>
     private const string FirstRequest = Source.File + "samples/demo.json";
@@ -34,7 +34,7 @@ public sealed class ServedPolicies(
     /// <exception cref="InvalidInputException">There is neither.</exception>
     public async Task<ServedPolicy> LatestAsync(CancellationToken cancellation)
     {
-        if (await blobs.ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, cancellation) is { } latest)
+        if (await adapters.FindLatestAsync(cancellation) is { } latest)
             return new ServedPolicy(Here(await requests.GetAsync(latest.RunId, cancellation)), latest.Prepared.Base, latest.Step);
 
         await using var file = await sources.OpenAsync(FirstRequest, cancellation);

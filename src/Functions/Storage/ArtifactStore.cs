@@ -46,10 +46,17 @@ public sealed class ArtifactStore(BlobFiles blobs)
     private async Task<TResult> MakeOnceAsync<TResult>(
         string path, string attempt, Func<CancellationToken, Task<NewArtifact<TResult>>> make, CancellationToken cancellation)
     {
-        if (await FindAsync<TResult>(path, cancellation) is { } made)
+        try
         {
-            if (await AreThereAsync(made.Files, cancellation)) return made.Result;
-            await DiscardAsync(path, cancellation); // the storage has lost a file: what is made again is the same
+            if (await FindAsync<TResult>(path, cancellation) is { } made)
+            {
+                if (await AreThereAsync(made.Files, cancellation)) return made.Result;
+                await DiscardAsync(path, cancellation); // the storage has lost a file: what is made again is the same
+            }
+        }
+        catch (CorruptArtifactException)
+        {
+            await DiscardAsync(path, cancellation); // what lies there is no artefact, and whoever makes it need not know what it was
         }
 
         var artifact = await make(cancellation);
@@ -64,8 +71,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
         // Another attempt was faster, and its output is the artefact; or this one's manifest was written and the answer got lost.
         var winner = await GetAsync<TResult>(path, cancellation);
         var named = winner.Files.Select(file => file.Blob).ToHashSet();
-        foreach (var file in files.Where(file => !named.Contains(file.Blob)))
-            await (await blobs.BlobAsync(file.Blob)).DeleteIfExistsAsync(cancellationToken: cancellation);
+        foreach (var file in files.Where(file => !named.Contains(file.Blob))) await blobs.DeleteAsync(file.Blob, cancellation);
         return winner.Result;
     }
 
@@ -74,7 +80,7 @@ public sealed class ArtifactStore(BlobFiles blobs)
     public async Task<IReadOnlySet<string>> RepairAsync(string root, CancellationToken cancellation)
     {
         var whole = new HashSet<string>();
-        foreach (string manifest in await blobs.ListAsync(root + "/", cancellation))
+        foreach (var (manifest, _) in await blobs.ListAsync(root + "/", cancellation))
         {
             if (!manifest.EndsWith("/" + ManifestName, StringComparison.Ordinal)) continue;
             string path = manifest[..^(ManifestName.Length + 1)];
@@ -93,9 +99,12 @@ public sealed class ArtifactStore(BlobFiles blobs)
     }
 
     /// <summary>The artefact's manifest, or null when it has not been made.</summary>
-    public Task<ArtifactManifest<TResult>?> FindAsync<TResult>(string path, CancellationToken cancellation)
+    /// <exception cref="CorruptArtifactException">What lies there is no manifest, or that of another artefact.</exception>
+    public async Task<ArtifactManifest<TResult>?> FindAsync<TResult>(string path, CancellationToken cancellation)
     {
-        return blobs.ReadJsonAsync<ArtifactManifest<TResult>>($"{path}/{ManifestName}", cancellation);
+        string blob = $"{path}/{ManifestName}";
+        var manifest = await blobs.ReadJsonAsync<ArtifactManifest<TResult>>(blob, cancellation);
+        return manifest?.ProblemAt(path) is { } problem ? throw new CorruptArtifactException(blob, problem) : manifest;
     }
 
     /// <summary>The artefact's manifest.</summary>
@@ -113,10 +122,19 @@ public sealed class ArtifactStore(BlobFiles blobs)
         return files;
     }
 
+    /// <summary>The bytes of the artefact's file of that name, checked against its hash.</summary>
+    /// <exception cref="CorruptArtifactException">The artefact or its file is not there, or not what was written.</exception>
+    public async Task<byte[]> ReadFileAsync(string path, string name, CancellationToken cancellation)
+    {
+        var manifest = await GetAsync<object>(path, cancellation);
+        var named = manifest.Files.FirstOrDefault(file => file.Name == name) ?? throw new CorruptArtifactException($"{path}/{ManifestName}", $"names no {name}");
+        return await ReadAsync(named, cancellation);
+    }
+
     /// <summary>One file's bytes, checked against its hash.</summary>
     public async Task<byte[]> ReadAsync(ArtifactFile file, CancellationToken cancellation)
     {
-        using var bytes = new MemoryStream(checked((int)file.Length));
+        using var bytes = new MemoryStream();
         await CopyAsync(file, bytes, cancellation);
         return bytes.ToArray();
     }
@@ -128,14 +146,29 @@ public sealed class ArtifactStore(BlobFiles blobs)
         try
         {
             await using var source = await (await blobs.BlobAsync(file.Blob)).OpenReadAsync(cancellationToken: cancellation);
-            var (length, sha256) = await HashAsync(source, destination, cancellation);
-            if (length != file.Length) throw new CorruptArtifactException(file.Blob, $"has {length} bytes where its manifest says {file.Length}");
+            if (source.Length != file.Length)
+                throw new CorruptArtifactException(file.Blob, $"has {source.Length} bytes where its manifest says {file.Length}");
+            if (destination is MemoryStream memory) memory.Capacity = checked((int)file.Length);
+            var (_, sha256) = await HashAsync(source, destination, cancellation);
             if (sha256 != file.Sha256) throw new CorruptArtifactException(file.Blob, "has another SHA-256 than its manifest says");
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {
             throw new CorruptArtifactException(file.Blob, "is missing");
         }
+    }
+
+    /// <summary>Whether an artefact is there with all its files, by their lengths.</summary>
+    public async Task<bool> IsThereAsync(string path, CancellationToken cancellation)
+    {
+        return await FindAsync<object>(path, cancellation) is { } manifest && await AreThereAsync(manifest.Files, cancellation);
+    }
+
+    /// <summary>Deletes an artefact and whatever attempts at it have left.</summary>
+    public async Task DeleteAsync(string path, CancellationToken cancellation)
+    {
+        await DiscardAsync(path, cancellation); // first: an artefact is whole or not there
+        foreach (var blob in await blobs.ListAsync(path + "/", cancellation)) await blobs.DeleteAsync(blob.Path, cancellation);
     }
 
     /// <summary>Whether files are there with their lengths; their bytes are checked by whoever reads them.</summary>
@@ -149,9 +182,9 @@ public sealed class ArtifactStore(BlobFiles blobs)
         return true;
     }
 
-    private async Task DiscardAsync(string path, CancellationToken cancellation)
+    private Task DiscardAsync(string path, CancellationToken cancellation)
     {
-        await (await blobs.BlobAsync($"{path}/{ManifestName}")).DeleteIfExistsAsync(cancellationToken: cancellation);
+        return blobs.DeleteAsync($"{path}/{ManifestName}", cancellation);
     }
 
     /// <summary>Length and SHA-256 of a stream, copying it on the way.</summary>

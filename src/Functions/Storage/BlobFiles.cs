@@ -50,22 +50,42 @@ public sealed class BlobFiles(BlobServiceClient service)
     }
 
     /// <summary>A blob's JSON, or null when there is no such blob.</summary>
+    /// <exception cref="CorruptArtifactException">It is not the JSON it should be.</exception>
     public async Task<T?> ReadJsonAsync<T>(string path, CancellationToken cancellation)
         where T : class
     {
-        try
+        return await DownloadAsync(path, cancellation) is { } content ? Parse<T>(path, content.Content) : null;
+    }
+
+    /// <summary>
+    /// Changes a blob's JSON. Of two who do so at once, neither overwrites what it has not seen: the change is asked for anew. What is
+    /// not the JSON it should be counts as not there, and is overwritten.
+    /// </summary>
+    /// <param name="path">The blob.</param>
+    /// <param name="change">Given what is there, or null, returns what shall be: the same leaves the blob alone, null deletes it.</param>
+    /// <param name="cancellation">Stops before the change.</param>
+    /// <returns>What is there now.</returns>
+    public async Task<T?> ChangeJsonAsync<T>(string path, Func<T?, Task<T?>> change, CancellationToken cancellation)
+        where T : class
+    {
+        var blob = await BlobAsync(path);
+        while (true)
         {
-            var content = await Peek(path).DownloadContentAsync(cancellation);
-            return JsonSerializer.Deserialize<T>(content.Value.Content, ContractsJson.Options)
-                ?? throw new CorruptArtifactException(path, "holds null");
-        }
-        catch (RequestFailedException e) when (e.Status == 404)
-        {
-            return null;
-        }
-        catch (JsonException e)
-        {
-            throw new CorruptArtifactException(path, $"is not the JSON it should be ({e.Message})");
+            var found = await DownloadAsync(path, cancellation);
+            var current = found is null ? null : TryParse<T>(path, found.Content);
+            var wanted = await change(current);
+            if (ReferenceEquals(wanted, current)) return current;
+            var unchanged = found is null ? new BlobRequestConditions { IfNoneMatch = ETag.All } : new BlobRequestConditions { IfMatch = found.Details.ETag };
+            try
+            {
+                if (wanted is null) await blob.DeleteAsync(conditions: unchanged, cancellationToken: cancellation);
+                else await blob.UploadAsync(Write(wanted), new BlobUploadOptions { Conditions = unchanged }, cancellation);
+                return wanted;
+            }
+            catch (RequestFailedException e) when (e.Status is 409 or 412 || (e.Status == 404 && wanted is null))
+            {
+                // Somebody else changed it in between: look again.
+            }
         }
     }
 
@@ -82,21 +102,47 @@ public sealed class BlobFiles(BlobServiceClient service)
         return names;
     }
 
-    /// <summary>The paths of all blobs whose path starts so.</summary>
-    public async Task<IReadOnlyList<string>> ListAsync(string prefix, CancellationToken cancellation)
+    /// <summary>All blobs whose path starts so.</summary>
+    public async Task<IReadOnlyList<ListedBlob>> ListAsync(string prefix, CancellationToken cancellation)
     {
-        var paths = new List<string>();
+        var found = new List<ListedBlob>();
         int slash = prefix.IndexOf('/', StringComparison.Ordinal);
         var container = await _containers.GetOrAdd(prefix[..slash], OpenContainerAsync);
         await foreach (var blob in container.GetBlobsAsync(new GetBlobsOptions { Prefix = prefix[(slash + 1)..] }, cancellation))
-            paths.Add($"{prefix[..slash]}/{blob.Name}");
-        return paths;
+            found.Add(new ListedBlob($"{prefix[..slash]}/{blob.Name}", blob.Properties.LastModified ?? DateTimeOffset.MaxValue));
+        return found;
+    }
+
+    /// <summary>What time the storage says it is. Blobs' times are compared with this one alone: clocks may be apart.</summary>
+    public async Task<DateTimeOffset> ReadClockAsync(CancellationToken cancellation)
+    {
+        var container = await _containers.GetOrAdd(BlobPaths.Runs, OpenContainerAsync);
+        var answer = (await container.GetPropertiesAsync(cancellationToken: cancellation)).GetRawResponse();
+        return answer.Headers.Date ?? throw new InvalidDataException("The storage's answer does not say what time it is.");
+    }
+
+    /// <summary>Deletes a blob if it is there.</summary>
+    public async Task DeleteAsync(string path, CancellationToken cancellation)
+    {
+        await (await BlobAsync(path)).DeleteIfExistsAsync(cancellationToken: cancellation);
     }
 
     /// <summary>When a blob was first written, or null when there is no such blob.</summary>
     public async Task<DateTimeOffset?> FindCreationTimeAsync(string path, CancellationToken cancellation)
     {
         return (await FindPropertiesAsync(path, cancellation))?.CreatedOn;
+    }
+
+    /// <summary>When a blob was last written, or null when there is no such blob.</summary>
+    public async Task<DateTimeOffset?> FindChangeTimeAsync(string path, CancellationToken cancellation)
+    {
+        return (await FindPropertiesAsync(path, cancellation))?.LastModified;
+    }
+
+    /// <summary>A blob's version, or null when there is no such blob.</summary>
+    public async Task<string?> FindVersionAsync(string path, CancellationToken cancellation)
+    {
+        return (await FindPropertiesAsync(path, cancellation))?.ETag.ToString();
     }
 
     /// <summary>A blob's length in bytes, or null when there is no such blob.</summary>
@@ -123,6 +169,48 @@ public sealed class BlobFiles(BlobServiceClient service)
         await (await BlobAsync(path)).UploadAsync(content, overwrite: true, cancellation);
     }
 
+    private async Task<BlobDownloadResult?> DownloadAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await (await BlobAsync(path)).DownloadContentAsync(cancellation)).Value;
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    private static BinaryData Write<T>(T value)
+    {
+        return BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(value, ContractsJson.Indented));
+    }
+
+    private static T Parse<T>(string path, BinaryData content)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(content, ContractsJson.Stored) ?? throw new CorruptArtifactException(path, "holds null");
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: an object that does not say its kind
+        {
+            throw new CorruptArtifactException(path, "is not the JSON it should be");
+        }
+    }
+
+    private static T? TryParse<T>(string path, BinaryData content)
+        where T : class
+    {
+        try
+        {
+            return Parse<T>(path, content);
+        }
+        catch (CorruptArtifactException)
+        {
+            return null;
+        }
+    }
+
     private async Task<BlobContainerClient> OpenContainerAsync(string name)
     {
         try
@@ -138,3 +226,8 @@ public sealed class BlobFiles(BlobServiceClient service)
         }
     }
 }
+
+/// <summary>A blob of a list.</summary>
+/// <param name="Path">Its path.</param>
+/// <param name="LastModified">When it was last written, by the storage's clock.</param>
+public sealed record ListedBlob(string Path, DateTimeOffset LastModified);

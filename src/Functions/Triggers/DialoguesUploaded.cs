@@ -18,8 +18,8 @@ public static class DialoguesUploaded
         [DurableClient] DurableTaskClient client,
         CancellationToken cancellation)
     {
-        var properties = await blob.GetPropertiesAsync(cancellationToken: cancellation);
-        string etag = properties.Value.ETag.ToString();
+        if (!await blob.ExistsAsync(cancellation)) return; // deleted since
+        string etag = (await blob.GetPropertiesAsync(cancellationToken: cancellation)).Value.ETag.ToString();
         string version = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{name}\n{etag}")))[..16];
         await client.StartOnceAsync(
             FunctionNames.SummarizeDialogues, $"summarize-{version}", new SummarizeDialoguesInput(name, etag), cancellation);

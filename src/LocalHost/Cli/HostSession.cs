@@ -45,6 +45,7 @@ internal sealed class HostSession : IAsyncDisposable
         string here = Environment.CurrentDirectory;
         if (here != Path.GetPathRoot(here)) AddUnlessSet(settings, "RlhfFileRoots", here);
         AddUnlessSet(settings, "RlhfCache", options.ModelsFolder);
+        AddUnlessSet(settings, "RlhfNightlySchedule", "0 0 3 * * *");
         var session = new HostSession(options, app, settings, say);
         try
         {

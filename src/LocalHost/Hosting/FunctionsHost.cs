@@ -182,7 +182,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
             while (next - DateTime.UtcNow is { Ticks: > 0 } wait)
                 await Task.Delay(wait < TimeSpan.FromMinutes(1) ? wait + TimeSpan.FromMilliseconds(1) : TimeSpan.FromMinutes(1), stopping).ContinueWith(_ => { }, TaskScheduler.Default);
             if (stopping.IsCancellationRequested) return;
-            var state = new TimerState(IsPastDue: false, new TimerStatus(last, schedule.GetNextOccurrence(next), last));
+            var state = new TimerState(IsPastDue: false, new TimerStatus(last, next, last)); // Next is the one it runs for, as with the Functions host
             last = next;
             try
             {

@@ -31,16 +31,35 @@ public static class DialogueReader
     /// <exception cref="InvalidDataException">The file is broken, empty, too long, or lacks the column; the message says where.</exception>
     public static IReadOnlyList<DialogueRow> Read(Stream stream, string name, DialogueColumns? columns = null, int mostRows = int.MaxValue)
     {
-        columns ??= new DialogueColumns();
-        var extension = Path.GetExtension(name);
-        var rows = extension.ToUpperInvariant() switch
-        {
-            ".CSV" => CsvDialogues.Read(stream, name, columns, mostRows),
-            ".JSONL" => JsonLinesDialogues.Read(stream, name, columns, mostRows),
-            _ => throw new InvalidDataException($"{name}: cannot tell the format from \"{extension}\". Use .csv or .jsonl."),
-        };
-        return rows.Count > 0 ? rows : throw new InvalidDataException($"{name} holds no rows.");
+        var rows = Read(stream, name, columns ?? new DialogueColumns(), mostRows, (_, broken) => throw broken);
+        return rows.Count > 0 ? [.. rows.Select(row => row.Dialogue)] : throw new InvalidDataException($"{name} holds no rows.");
     }
+
+    /// <summary>Reads the rows that can be read and says what is wrong with the others.</summary>
+    /// <param name="stream">The file; it is read to its end.</param>
+    /// <param name="name">The file's name.</param>
+    /// <param name="columns">Where the fields are.</param>
+    /// <param name="mostRows">A file of more rows is refused.</param>
+    /// <exception cref="InvalidDataException">The file as a whole cannot be read: its format, its header, or no row at all.</exception>
+    public static (IReadOnlyList<NumberedDialogue> Good, IReadOnlyList<BrokenRow> Broken) ReadGood(
+        Stream stream, string name, DialogueColumns columns, int mostRows = int.MaxValue)
+    {
+        var problems = new List<BrokenRow>();
+        var rows = Read(stream, name, columns, mostRows, (row, broken) => problems.Add(new(row, broken.Message)));
+        return rows.Count + problems.Count > 0 ? (rows, problems) : throw new InvalidDataException($"{name} holds no rows.");
+    }
+
+    /// <summary>Whether a file's name says that it holds dialogues.</summary>
+    public static bool CanRead(string name) => Path.GetExtension(name).ToUpperInvariant() is ".CSV" or ".JSONL";
+
+    private static List<NumberedDialogue> Read(
+        Stream stream, string name, DialogueColumns columns, int mostRows, Action<int, InvalidDataException> onBroken) =>
+        Path.GetExtension(name).ToUpperInvariant() switch
+        {
+            ".CSV" => CsvDialogues.Read(stream, name, columns, mostRows, onBroken),
+            ".JSONL" => JsonLinesDialogues.Read(stream, name, columns, mostRows, onBroken),
+            _ => throw new InvalidDataException($"{name}: cannot tell the format from \"{Path.GetExtension(name)}\". Use .csv or .jsonl."),
+        };
 
     /// <summary>
     /// Reads <c>train</c>, <c>validation</c> (or <c>dev</c>) and <c>test</c>, each .csv or .jsonl, with or without the prefix

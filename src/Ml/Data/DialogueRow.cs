@@ -6,3 +6,9 @@ namespace RlhfFunctions.Ml.Data;
 /// <param name="Summary">A human's summary; "" where the file has none.</param>
 /// <param name="Topic">A few words on what it is about; "" where the file has none.</param>
 public sealed record DialogueRow(string Id, string Dialogue, string Summary, string Topic);
+
+/// <summary>A row and its number in the file, counted from 1.</summary>
+public sealed record NumberedDialogue(int Row, DialogueRow Dialogue);
+
+/// <summary>A row that cannot be read, and why.</summary>
+public sealed record BrokenRow(int Row, string Problem);

@@ -8,7 +8,9 @@ namespace RlhfFunctions.Ml.Data;
 /// <summary>Dialogues from JSON Lines: one object a line, blank lines ignored.</summary>
 internal static class JsonLinesDialogues
 {
-    public static List<DialogueRow> Read(Stream stream, string name, DialogueColumns columns, int mostRows)
+    /// <inheritdoc cref="CsvDialogues.Read"/>
+    public static List<NumberedDialogue> Read(
+        Stream stream, string name, DialogueColumns columns, int mostRows, Action<int, InvalidDataException> onBroken)
     {
         using var file = new MemoryStream();
         stream.CopyTo(file);
@@ -16,7 +18,7 @@ internal static class JsonLinesDialogues
         if (bytes.Span.StartsWith(Encoding.UTF8.Preamble))
             bytes = bytes[Encoding.UTF8.Preamble.Length..];
 
-        var rows = new List<DialogueRow>();
+        var rows = new List<NumberedDialogue>();
         var (row, line) = (0, 0);
         foreach (var range in bytes.Span.Split((byte)'\n'))
         {
@@ -24,22 +26,25 @@ internal static class JsonLinesDialogues
             if (bytes.Span[range].Trim(" \t\r"u8).IsEmpty)
                 continue;
             row++;
-            if (rows.Count >= mostRows)
+            if (row > mostRows)
                 throw DialogueReader.TooLong(name, mostRows);
             if (!Utf8.IsValid(bytes.Span[range]))
-                throw DialogueReader.Broken(name, row, line, DialogueReader.NotUtf8);
+            {
+                onBroken(row, DialogueReader.Broken(name, row, line, DialogueReader.NotUtf8));
+                continue;
+            }
             try
             {
                 using var fields = JsonDocument.Parse(bytes[range]);
-                rows.AddRange(Rows(fields.RootElement, columns, DialogueReader.NumberedId(name, row)));
+                rows.AddRange(Rows(fields.RootElement, columns, DialogueReader.NumberedId(name, row)).ToArray().Select(dialogue => new NumberedDialogue(row, dialogue)));
             }
             catch (JsonException broken)
             {
-                throw DialogueReader.Broken(name, row, line, $"is not JSON: {broken.Message} Write one object a line.", broken);
+                onBroken(row, DialogueReader.Broken(name, row, line, $"is not JSON: {broken.Message} Write one object a line.", broken));
             }
             catch (FieldException broken)
             {
-                throw DialogueReader.Broken(name, row, line, broken.Message, broken);
+                onBroken(row, DialogueReader.Broken(name, row, line, broken.Message, broken));
             }
         }
         return rows;

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Rewards;
 
 /// <summary>A RoBERTa classifier with its tokenizer. Holds no state between calls, so several rewards and threads may share one.</summary>
-public sealed class TextClassifier
+public sealed class TextClassifier : IDisposable
 {
     private readonly string _folder;
     private readonly RobertaForSequenceClassification _model;
@@ -65,4 +65,6 @@ public sealed class TextClassifier
             tensor(ids, rows.Length, width, device: _model.Device), // [b, T]
             tensor(isReal, rows.Length, width, device: _model.Device)); // [b, T]
     }
+
+    public void Dispose() => _model.Dispose();
 }

@@ -42,13 +42,9 @@ public sealed class PublishTests(AzuriteFixture azurite)
     {
         PreparedDialogue[] dialogues = [new("a", "#Person1#: Hello.", "They greet.", [1])];
         await PlantAsync(BlobPaths.Dataset(runId), new() { [PreparedDataset.FileName] = new PreparedDataset(dialogues, dialogues).ToBytes() });
+        await PlantAsync(BlobPaths.Checkpoint(runId, 1), new() { [TrainingState.AdapterFile] = [1, 2, 3] });
         await PlantAsync(
-            BlobPaths.Checkpoint(runId, 1),
-            new()
-            {
-                [TrainingState.AdapterFile] = [1, 2, 3],
-                [StepMetrics.FileName] = Encoding.UTF8.GetBytes($"{{\"{MetricNames.Kl}\": 0.5}}"),
-            });
+            BlobPaths.Metrics(runId, 0), new() { [StepMetrics.FileName] = Encoding.UTF8.GetBytes($"{{\"{MetricNames.Kl}\": 0.5}}") });
         foreach (var (step, hate) in new[] { (0, 0.9f), (1, 0.1f) })
         {
             EvaluatedSample[] samples = [new(0, 0, "They greet.", hate, 1, 3, true, 0)];

@@ -11,6 +11,7 @@ namespace RlhfFunctions.Functions.Tests.Compute;
 /// <summary>A fault in one activity is not there for the next one.</summary>
 public sealed class LoadingFaultTests : IDisposable
 {
+    private static readonly IdleLimits Limits = new(1L << 30, TimeSpan.FromHours(1));
     private static readonly RunRequest Request = TinyRun.Request("faults");
 
     private readonly string _folder = Directory.CreateTempSubdirectory("rlhf-faults-").FullName;
@@ -28,7 +29,8 @@ public sealed class LoadingFaultTests : IDisposable
     public async Task A_policy_on_which_work_failed_is_let_go_and_others_stay()
     {
         string model = await StoreAsync(TinyModel.Files());
-        using var pool = new PolicyPool(_models);
+        using var loaded = new LoadedModels(Limits, TimeProvider.System);
+        var pool = new PolicyPool(_models, loaded);
         var first = await UseAsync(policy => policy);
         Assert.Same(first, await UseAsync(policy => policy));
         await Assert.ThrowsAsync<OperationCanceledException>(() => UseAsync(_ => throw new OperationCanceledException()));
@@ -61,13 +63,15 @@ public sealed class LoadingFaultTests : IDisposable
         string judge = Path.Combine(Repository.Root, "samples", "models", "judge");
         string model = await StoreAsync(Directory.GetFiles(judge).ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes));
         string config = Path.Combine(await _models.FetchAsync(model, CancellationToken.None), "config.json");
-        var classifiers = new Classifiers(_models);
+        using var loaded = new LoadedModels(Limits, TimeProvider.System);
+        var classifiers = new Classifiers(_models, loaded);
         var prepared = new PreparedRun("", [], model, "");
 
         File.Move(config, config + ".away");
         await Assert.ThrowsAnyAsync<Exception>(() => classifiers.JudgeAsync(prepared, Request, CancellationToken.None));
         File.Move(config + ".away", config);
-        Assert.NotNull(await classifiers.JudgeAsync(prepared, Request, CancellationToken.None));
+        using var found = await classifiers.JudgeAsync(prepared, Request, CancellationToken.None);
+        Assert.NotNull(found.Reward);
     }
 
     [Fact]

@@ -153,9 +153,10 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     {
         int faults = 0;
         await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
-        engine.Orchestrator<NightlyEvaluationInput, EvaluateResult>(FunctionNames.NightlyEvaluation, NightlyEvaluation.Run);
+        engine.Orchestrator<NightlyEvaluationInput, NightlyResult>(FunctionNames.NightlyEvaluation, NightlyEvaluation.Run);
         engine.Orchestrator<SummarizeDialoguesInput, string>(FunctionNames.SummarizeDialogues, SummarizeDialogues.Run!);
-        engine.Activity<NightlyEvaluationInput>(FunctionNames.EvaluateLatest, input => input.Date == "none" ? null : new EvaluateResult(input.Date, 0.25, 0.5, 1));
+        engine.Activity<NightlyEvaluationInput>(FunctionNames.EvaluateLatest, input => input.Date == "none" ? null : new NightlyResult("run", new EvaluateResult(input.Date, 0.25, 0.5, 1), null));
+        engine.Activity<NightlyEvaluationInput>(FunctionNames.SweepStorage, _ => 3);
         engine.Activity<SummarizeDialoguesInput>(FunctionNames.WriteSummaries, input => ++faults == 1 ? throw new IOException("Away.") : $"summaries/{input.Blob}.json");
         await engine.StartAsync();
 
@@ -168,7 +169,8 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await engine.RestartAsync();
         var states = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, Patience)));
         Assert.All(states, state => Assert.Equal(OrchestrationStatus.Completed, state?.OrchestrationStatus));
-        Assert.Equal(new EvaluateResult("2026-01-01", 0.25, 0.5, 1), Engine.Read<EvaluateResult>(states[0]!.Output));
+        Assert.Equal(new EvaluateResult("2026-01-01", 0.25, 0.5, 1), Engine.Read<NightlyResult>(states[0]!.Output).Measured);
+        Assert.Equal(2, engine.Calls.Where(call => call.Name == FunctionNames.SweepStorage).Select(call => call.Input).Distinct().Count());
         Assert.Equal("null", states[1]!.Output ?? "null");
         Assert.Equal("summaries/a.csv.json", Engine.Read<string>(states[2]!.Output));
     }

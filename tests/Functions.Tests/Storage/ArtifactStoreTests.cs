@@ -1,4 +1,5 @@
 using System.Text;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
@@ -81,6 +82,76 @@ public sealed class ArtifactStoreTests(AzuriteFixture azurite)
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("{\"files\":[]}")]
+    [InlineData("{\"files\":null,\"result\":\"r\"}")]
+    [InlineData("{\"files\":[],\"result\":{\"runId\":\"other kind\"}}")]
+    [InlineData("{\"files\":[null],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"PATH/a\",\"length\":1}],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"PATH/a\",\"length\":\"1\",\"sha256\":\"SHA\"}],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"PATH/a\",\"length\":-1,\"sha256\":\"SHA\"}],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"PATH/a\",\"length\":1,\"sha256\":\"\"}],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"azure-webjobs-secrets/a\",\"length\":1,\"sha256\":\"SHA\"}],\"result\":\"r\"}")]
+    [InlineData("{\"files\":[{\"name\":\"a\",\"blob\":\"PATH/../a\",\"length\":1,\"sha256\":\"SHA\"}],\"result\":\"r\"}")]
+    public async Task What_is_no_manifest_of_this_artefact_is_named_and_is_none(string content)
+    {
+        await PlantManifestAsync(content);
+        var error = await Assert.ThrowsAsync<CorruptArtifactException>(() => Store.FindAsync<string>(_path, CancellationToken.None));
+        Assert.Contains($"{_path}/manifest.json", error.Message, StringComparison.Ordinal);
+        Assert.Equal("again", await Store.MakeOnceAsync(_path, _ => Task.FromResult(Artifact("again", "again")), CancellationToken.None));
+    }
+
+    [Theory]
+    [InlineData("../out")]
+    [InlineData("..")]
+    [InlineData(".")]
+    [InlineData("")]
+    [InlineData("/etc/passwd")]
+    [InlineData("a/../../out")]
+    [InlineData("a//b")]
+    [InlineData("a\\\\b")]
+    [InlineData("c:b")]
+    [InlineData("a\\u0000")]
+    public async Task A_name_that_leads_out_of_its_folder_is_no_files_name(string name)
+    {
+        await PlantManifestAsync($"{{\"files\":[{{\"name\":\"{name}\",\"blob\":\"PATH/a\",\"length\":1,\"sha256\":\"SHA\"}}],\"result\":\"r\"}}");
+        var error = await Assert.ThrowsAsync<CorruptArtifactException>(() => Store.GetAsync<string>(_path, CancellationToken.None));
+        Assert.Contains("no plain name", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_manifest_that_names_a_file_twice_is_none()
+    {
+        const string File = "{\"name\":\"a\",\"blob\":\"PATH/a\",\"length\":1,\"sha256\":\"SHA\"}";
+        await PlantManifestAsync($"{{\"files\":[{File},{File.Replace("\"a\"", "\"A\"", StringComparison.Ordinal)}],\"result\":\"r\"}}");
+        await Assert.ThrowsAsync<CorruptArtifactException>(() => Store.GetAsync<string>(_path, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task A_model_whose_manifest_has_folders_is_not_copied_to_disk()
+    {
+        string cache = Directory.CreateTempSubdirectory("rlhf-names-").FullName;
+        await PlantManifestAsync("{\"files\":[{\"name\":\"folder/a\",\"blob\":\"PATH/a\",\"length\":1,\"sha256\":\"SHA\"}],\"result\":\"r\"}");
+        await Assert.ThrowsAsync<CorruptArtifactException>(() => new ModelFolders(Store, new ModelCacheFolder(cache)).FetchAsync(_path, CancellationToken.None));
+        Assert.Empty(Directory.GetFileSystemEntries(cache));
+        Directory.Delete(cache);
+    }
+
+    [Fact]
+    public async Task A_download_that_fails_leaves_nothing_on_disk()
+    {
+        string cache = Directory.CreateTempSubdirectory("rlhf-names-").FullName;
+        await Store.MakeOnceAsync(_path, _ => Task.FromResult(Artifact("right", "result")), CancellationToken.None);
+        var file = (await Store.GetAsync<string>(_path, CancellationToken.None)).Files.Single();
+        await _blobs.ReplaceAsync(file.Blob, BinaryData.FromString("wrong"), CancellationToken.None);
+        await Assert.ThrowsAsync<CorruptArtifactException>(() => new ModelFolders(Store, new ModelCacheFolder(cache)).FetchAsync(_path, CancellationToken.None));
+        Assert.Empty(Directory.GetFileSystemEntries(cache));
+        Directory.Delete(cache);
+    }
+
     [Fact]
     public async Task A_published_artefact_lies_under_plain_names()
     {
@@ -92,6 +163,12 @@ public sealed class ArtifactStoreTests(AzuriteFixture azurite)
     private static NewArtifact<string> Artifact(string content, string result)
     {
         return new NewArtifact<string>(new Dictionary<string, byte[]> { ["file.txt"] = Encoding.UTF8.GetBytes(content) }, result);
+    }
+
+    private Task PlantManifestAsync(string content)
+    {
+        content = content.Replace("PATH", _path, StringComparison.Ordinal).Replace("SHA", new string('0', 64), StringComparison.Ordinal);
+        return _blobs.ReplaceAsync($"{_path}/manifest.json", BinaryData.FromString(content), CancellationToken.None);
     }
 
     private async Task<string> ReadAsync()

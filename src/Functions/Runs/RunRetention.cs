@@ -1,0 +1,63 @@
+using System.Globalization;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Runs;
+
+/// <summary>
+/// Lets go of what a run has left behind it: checkpoints and rollouts, but for the last few that its request keeps and for
+/// checkpoint 0, from which all can be made again.
+/// </summary>
+public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
+{
+    /// <summary>
+    /// After a step: deletes the one checkpoint and the one step's rollouts that fall out. No more than these, so that an activity
+    /// which is delivered late touches nothing that a run which went back needs.
+    /// </summary>
+    /// <param name="request">The run.</param>
+    /// <param name="steps">How many steps are done.</param>
+    /// <param name="cancellation">Stops between blobs.</param>
+    public async Task DiscardOneAsync(RunRequest request, int steps, CancellationToken cancellation)
+    {
+        string runId = request.RunId!;
+        int checkpoint = steps - request.Retention.Checkpoints;
+        // Only while a later one is there: whatever happens, the run can go on from it.
+        if (checkpoint > 0 && await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, checkpoint + 1), cancellation))
+            await artifacts.DeleteAsync(BlobPaths.Checkpoint(runId, checkpoint), cancellation);
+        int step = steps - 1 - request.Retention.Rollouts;
+        if (step >= 0) await DeleteAsync(BlobPaths.Rollouts(runId, step), cancellation);
+    }
+
+    /// <summary>At the run's end: deletes all that should be gone.</summary>
+    /// <param name="request">The run.</param>
+    /// <param name="steps">How many steps it did.</param>
+    /// <param name="cancellation">Stops between blobs.</param>
+    public async Task DiscardAsync(RunRequest request, int steps, CancellationToken cancellation)
+    {
+        foreach (int number in await NumbersAsync(BlobPaths.Checkpoints(request.RunId!), cancellation))
+        {
+            if (number > 0 && number <= steps - request.Retention.Checkpoints)
+                await artifacts.DeleteAsync(BlobPaths.Checkpoint(request.RunId!, number), cancellation);
+        }
+
+        foreach (int number in await NumbersAsync(BlobPaths.RolloutSteps(request.RunId!), cancellation))
+        {
+            if (number < steps - request.Retention.Rollouts) await DeleteAsync(BlobPaths.Rollouts(request.RunId!, number), cancellation);
+        }
+    }
+
+    /// <summary>The numbers of the folders below a path.</summary>
+    private async Task<IEnumerable<int>> NumbersAsync(string path, CancellationToken cancellation)
+    {
+        var listed = await blobs.ListAsync(path + "/", cancellation);
+        return listed.Select(blob => blob.Path[(path.Length + 1)..].Split('/')[0]).Distinct()
+            .Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1).Where(number => number >= 0);
+    }
+
+    private async Task DeleteAsync(string folder, CancellationToken cancellation)
+    {
+        // Manifests first: an artefact is whole or not there.
+        var listed = await blobs.ListAsync(folder + "/", cancellation);
+        foreach (var blob in listed.OrderBy(blob => !blob.Path.EndsWith("/manifest.json", StringComparison.Ordinal))) await blobs.DeleteAsync(blob.Path, cancellation);
+    }
+}
