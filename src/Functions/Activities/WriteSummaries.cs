@@ -9,7 +9,6 @@ using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;
-using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
@@ -18,7 +17,8 @@ namespace RlhfFunctions.Activities;
 /// Summarises an uploaded file of dialogues with the adapter that serves. What cannot be summarised is named in an error file beside
 /// the summaries of the rest. A version of the file that another has replaced writes nothing, however late it is.
 /// </summary>
-public sealed class WriteSummaries(RunRequests requests, PublishedAdapters adapters, BlobFiles blobs, Checkpoints checkpoints, PolicyPool policies)
+public sealed class WriteSummaries(
+    RunRequests requests, PublishedAdapters adapters, BlobFiles blobs, Checkpoints checkpoints, PolicyPool policies, Limits limits)
 {
     /// <returns>The path of the summaries, or of the error file where there are none; null: another version of the file is there.</returns>
     [Function(FunctionNames.WriteSummaries)]
@@ -110,7 +110,9 @@ public sealed class WriteSummaries(RunRequests requests, PublishedAdapters adapt
             var blob = await blobs.BlobAsync(PathOf(input));
             var version = new BlobOpenReadOptions(allowModifications: false) { Conditions = new() { IfMatch = new ETag(input.ETag) } };
             await using var stream = await blob.OpenReadAsync(version, cancellation);
-            var (good, broken) = DialogueReader.ReadGood(stream, input.Blob, columns);
+            if (stream.Length > limits.DataBytes)
+                throw new InvalidDataException($"{input.Blob} has {stream.Length:N0} bytes, more than the {limits.DataBytes:N0} that are read. Upload it in parts.");
+            var (good, broken) = DialogueReader.ReadGood(stream, input.Blob, columns, limits.DataRows);
             errors.AddRange(broken.Select(row => new DialogueError(row.Row, row.Problem)));
             return good;
         }

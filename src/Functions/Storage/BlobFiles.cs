@@ -173,7 +173,7 @@ public sealed class BlobFiles(BlobServiceClient service)
     {
         try
         {
-            return (await (await BlobAsync(path)).DownloadContentAsync(cancellation)).Value;
+            return (await Peek(path).DownloadContentAsync(cancellation)).Value;
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {
