@@ -31,4 +31,6 @@ public sealed record RunRequest
     public required EvaluationSettings Evaluation { get; init; }
 
     public ComputeSettings Compute { get; init; } = new();
+
+    public RunLimits Limits { get; init; } = new();
 }

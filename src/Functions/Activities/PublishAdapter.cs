@@ -47,6 +47,7 @@ public sealed class PublishAdapter(
             input.Steps)
         {
             Alarm = input.Alarm,
+            Cost = report.Cost,
         };
         var files = new Dictionary<string, byte[]>
         {

@@ -2,11 +2,15 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Hub;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Hosting;
+
+/// <summary>What an hour of a computing replica costs; null where nobody has said.</summary>
+public sealed record PriceSetting(Price? Price);
 
 /// <summary>The product's services, registered alike by the Functions worker and by the local host.</summary>
 public static class RlhfServices
@@ -16,7 +20,8 @@ public static class RlhfServices
     /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
     /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
-    /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// (default: where the run did); <c>RlhfPricePerHour</c>, what an hour of a computing replica costs, such as "0.90 EUR"
+    /// (default: costs are told in seconds only); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
     /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
@@ -27,6 +32,7 @@ public static class RlhfServices
         services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
         services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
+        services.AddSingleton(new PriceSetting(Price.Parse(configuration[Price.Setting])));
         services.AddSingleton(_ => HubSettings.Read(configuration));
         services.AddSingleton<HubConnection>();
         services.AddSingleton<HubClient>();

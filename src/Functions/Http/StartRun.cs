@@ -5,6 +5,7 @@ using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Hosting;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
@@ -13,7 +14,7 @@ namespace RlhfFunctions.Http;
 /// POST /api/runs starts a run and answers 202 with its address. The same run id with the same body answers the same run, so
 /// a client that heard nothing may ask again; with another body it is refused.
 /// </summary>
-public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProvider time)
+public sealed class StartRun(RunRequests requests, SourceFiles sources, PriceSetting prices, TimeProvider time)
 {
     [Function(FunctionNames.StartRun)]
     public async Task<IActionResult> Run(
@@ -54,6 +55,8 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
                     request.Model.Precision),
                 Steps = request.Ppo.Steps,
                 Shards = request.Compute.RolloutShards,
+                Limits = request.Limits,
+                Price = prices.Price,
             };
             await client.ScheduleNewOrchestrationInstanceAsync(
                 FunctionNames.RlhfRun, state, new StartOrchestrationOptions(request.RunId), cancellation);
@@ -71,6 +74,8 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
 
         var found = new Dictionary<string, string?>
         {
+            ["limits.maxCost"] = request.Limits.MaxCost is not null && prices.Price is null
+                ? $"needs a price: set {Price.Setting} on the app, such as \"0.90 EUR\" for an hour of a replica." : null,
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
             ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
             ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
