@@ -7,6 +7,7 @@ namespace RlhfFunctions.Contracts;
 /// </summary>
 public sealed record RunUsage
 {
+    /// <summary>By the clock: what prepares does not tell its own.</summary>
     public double PrepareSeconds { get; init; }
 
     public double RolloutSeconds { get; init; }

@@ -143,8 +143,14 @@ public sealed class ScaleTests
         var measurement = new PolicyMeasurement { HateProbability = summary, RougeL = summary, ResponseTokens = summary, DistinctResponses = 1, DistinctBigrams = 1, EndedByEos = 1 };
         var report = new EvaluationReport
         {
-            RunId = "run", Seed = 0, Steps = 2, Before = measurement, After = measurement, Kl = new KlSummary(0, 0, summary, null), Samples = [],
+            RunId = "run",
+            Seed = 0,
+            Steps = 2,
+            Before = measurement,
+            After = measurement,
+            Kl = new KlSummary(0, 0, summary, null),
             SecondsByStage = new SecondsByStage(0, Rollout: 2 * 4.5, Update: 2 * 10.5, 0, 0),
+            Samples = [],
         };
         var step = new Dictionary<string, double>
         {

@@ -56,9 +56,9 @@ public sealed record Plan
 
     public int Seed { get; init; }
 
-    public int Shards => RolloutShards ?? Math.Min(Math.Min(Replicas, BatchSize), 1024);
+    public int Shards => Math.Min(RolloutShards ?? Math.Min(Replicas, 1024), BatchSize);
 
-    public int SamplesOfOptimizerStep => OptimizerBatch ?? Math.Max(1, BatchSize / 4);
+    public int SamplesOfOptimizerStep => Math.Min(OptimizerBatch ?? Math.Max(1, BatchSize / 4), BatchSize);
 
     public int OptimizerSteps => Epochs * BatchSize / SamplesOfOptimizerStep;
 }

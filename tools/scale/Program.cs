@@ -16,13 +16,14 @@ var steps = new Option<int>("--steps") { Description = "PPO steps.", DefaultValu
 var cold = new Option<bool>("--cold") { Description = "Start from no replica at all." };
 var seed = new Option<int>("--seed") { Description = "Response lengths and cold starts derive from this." };
 var price = new Option<double>("--price") { Description = "EUR for an hour of a replica: https://azure.microsoft.com/pricing/details/container-apps/.", DefaultValueFactory = _ => Docs.RoundPrice };
-(Option<int> Option, int Low, int High)[] ranges =
-    [(replicas, 1, 1000), (batch, 1, 65_536), (updateShards, 1, 1024), (epochs, 1, 1000), (steps, 1, 10_000)];
-foreach (var (option, low, high) in ranges)
+stages.AcceptExistingOnly();
+foreach (var (option, high) in new (Option Option, int High)[]
+    { (replicas, 1000), (batch, 65_536), (shards, 1024), (updateShards, 1024), (optimizerBatch, 65_536), (epochs, 1000), (steps, 10_000) })
 {
     option.Validators.Add(result =>
     {
-        if (result.GetValueOrDefault<int>() is var value && (value < low || value > high)) result.AddError($"{option.Name} must be {low:N0} to {high:N0}, but is {value}.");
+        if (result.Tokens is [.., var token] && int.TryParse(token.Value, out int value) && (value < 1 || value > high))
+            result.AddError($"{option.Name} must be 1 to {high:N0}, but is {value}.");
     });
 }
 
@@ -55,6 +56,8 @@ plan.SetAction(parsed =>
 
 var folder = new Argument<DirectoryInfo>("run") { Description = "A folder with evaluation.json and metrics.jsonl, as the demo writes it." };
 var request = new Option<FileInfo>("--request") { Description = "The run's request.", DefaultValueFactory = _ => new FileInfo(Path.Combine(Root(), "samples", "demo.json")) };
+folder.AcceptExistingOnly();
+request.AcceptExistingOnly();
 var read = new Command("stages", "Read the stage times of a real run, as a file for --stages; what a run does not tell is taken from --stages.") { folder, request, stages };
 read.SetAction(parsed => Console.WriteLine(JsonSerializer.Serialize(
     RunFolder.Read(parsed.GetRequiredValue(folder).FullName, parsed.GetValue(request)!.FullName, StageTimes.Read(parsed.GetValue(stages)!.FullName)), ContractsJson.Indented)));
