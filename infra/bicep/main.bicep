@@ -28,6 +28,9 @@ param gpuProfile 'Consumption-GPU-NC8as-T4' | 'Consumption-GPU-NC24-A100' | 'Con
 @maxValue(1000)
 param gpuMaxReplicas int = 2
 
+@description('What an hour of a gpu replica costs, such as "0.90 EUR": runs then tell their cost, and may be limited by it. Empty: they tell seconds.')
+param gpuPricePerHour string = ''
+
 @description('Cores of an api replica; the memory in GiB is twice as many.')
 param apiCores 1 | 2 | 4 = 2
 
@@ -199,6 +202,7 @@ module api 'modules/api.bicep' = {
       { name: 'AzureWebJobsSecretStorageType', value: 'blob' }
       { name: 'RlhfServingDevice', value: 'cpu' }
       { name: 'RlhfNightlySchedule', value: nightlySchedule }
+      { name: 'RlhfPricePerHour', value: gpuPricePerHour }
     ])
     cores: apiCores
     maxReplicas: apiMaxReplicas

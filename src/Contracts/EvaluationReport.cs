@@ -24,6 +24,12 @@ public sealed record EvaluationReport
 
     public required SecondsByStage SecondsByStage { get; init; }
 
+    /// <summary>What the run used, its activities added up.</summary>
+    public RunUsage Usage { get; init; } = new();
+
+    /// <summary>What that cost.</summary>
+    public RunCost? Cost { get; init; }
+
     /// <summary>Every held-out dialogue with its first sample.</summary>
     public required IReadOnlyList<SummarySample> Samples { get; init; }
 }

@@ -32,6 +32,13 @@ public sealed record RlhfRunState
 
     public RunTimings Timings { get; init; } = new(0, 0, 0, 0);
 
+    public RunUsage Usage { get; init; } = new();
+
+    public RunLimits Limits { get; init; } = new();
+
+    /// <summary>The app's price when the run was started; null: it had none.</summary>
+    public Price? Price { get; init; }
+
     /// <summary>The last progress shown, so that every step shows the whole picture.</summary>
     public RunProgress? Progress { get; init; }
 
@@ -72,6 +79,12 @@ public sealed record RunProgress
     /// <summary>Estimated seconds until the last step is done.</summary>
     public double? SecondsLeft { get; init; }
 
+    /// <summary>What the run has cost so far.</summary>
+    public RunCost? Cost { get; init; }
+
+    /// <summary>What it will have cost in the end, as far as can be told; null before its first step.</summary>
+    public RunCost? CostAtEnd { get; init; }
+
     /// <summary>What went wrong last and was put right: why the run went back to an earlier step.</summary>
     public string? Retreat { get; init; }
 }
@@ -105,7 +118,7 @@ public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step
 /// <summary>What a step came to: the figures a progress display shows; no KL where it was not finite, no hate probability where no classifier rewards.</summary>
 public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond)
 {
-    /// <summary>Why the run stops after this step; null: it does not.</summary>
+    /// <summary>Why the run stops after this step, be it an alarm or one of its limits; null: it does not.</summary>
     public string? Alarm { get; init; }
 
     /// <summary>Seconds of the update's activity.</summary>
@@ -129,7 +142,12 @@ public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step)
 public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, double ActivitySeconds, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
-public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null);
+public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null)
+{
+    public RunUsage Usage { get; init; } = new();
+
+    public Price? Price { get; init; }
+}
 
 /// <summary>A finished run's output.</summary>
 /// <param name="RunId">The run.</param>
@@ -145,6 +163,9 @@ public sealed record RunOutcome(string RunId, double HateBefore, double HateAfte
 
     /// <summary>When it was published, by the storage's clock; fixed by the attempt that published it.</summary>
     public DateTimeOffset PublishedAt { get; init; }
+
+    /// <summary>What the run cost.</summary>
+    public RunCost? Cost { get; init; }
 }
 
 /// <summary>Input of the nightly evaluation: a UTC date, yyyy-MM-dd.</summary>

@@ -33,4 +33,6 @@ public sealed record RunRequest
     public ComputeSettings Compute { get; init; } = new();
 
     public RetentionSettings Retention { get; init; } = new();
+
+    public RunLimits Limits { get; init; } = new();
 }

@@ -48,6 +48,7 @@ public sealed class BicepTests
             ["AZURE_PRINCIPAL_TYPE"] = "ServicePrincipal",
             ["GPU_PROFILE"] = "Consumption-GPU-NC24-A100",
             ["GPU_MAX_REPLICAS"] = "64",
+            ["GPU_PRICE_PER_HOUR"] = "3.50 EUR",
             ["SERVICE_API_RESOURCE_EXISTS"] = "true",
             ["SERVICE_GPU_RESOURCE_EXISTS"] = "true",
             ["BUDGET_AMOUNT"] = "2000",
@@ -60,7 +61,7 @@ public sealed class BicepTests
             [
                 "apiExists=true", "budgetAmount=2000", """budgetEmails=["a@example.org","b@example.org"]""",
                 "deployerId=\"11111111-1111-1111-1111-111111111111\"", "deployerType=\"ServicePrincipal\"", "environmentName=\"mine\"",
-                "gpuExists=true", "gpuMaxReplicas=64", "gpuProfile=\"Consumption-GPU-NC24-A100\"", "location=\"westus3\"",
+                "gpuExists=true", "gpuMaxReplicas=64", "gpuPricePerHour=\"3.50 EUR\"", "gpuProfile=\"Consumption-GPU-NC24-A100\"", "location=\"westus3\"",
             ],
             values.Order(StringComparer.Ordinal));
     }

@@ -12,7 +12,7 @@ namespace RlhfFunctions.Infra.Tests;
 public sealed partial class DocsTests
 {
     private static readonly string[] Expected =
-        ["adr", "algorithm.md", "api.md", "architecture.md", "blobs.md", "data-flow.svg", "operations.md", "performance.md", "responsible-use.md", "scale.md"];
+        ["adr", "algorithm.md", "api.md", "architecture.md", "blobs.md", "data-flow.svg", "operations.md", "performance.md", "responsible-use.md", "scale.md", "scale.svg"];
 
     public static TheoryData<string> Pages =>
     [

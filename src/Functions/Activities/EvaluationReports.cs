@@ -63,6 +63,8 @@ internal static class EvaluationReports
                 timings.Update,
                 timings.Evaluate,
                 Math.Max(0, input.TotalSeconds - timings.Prepare - timings.Rollout - timings.Update - timings.Evaluate)),
+            Usage = input.Usage,
+            Cost = CostEstimate.Of(input.Usage, input.Price),
             Samples = [.. dialogues.Select((dialogue, i) => Compare(dialogue, First(samplesBefore, i), First(samplesAfter, i)))],
         };
     }

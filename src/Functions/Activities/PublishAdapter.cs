@@ -49,6 +49,7 @@ public sealed class PublishAdapter(
         {
             Alarm = input.Alarm,
             PublishedAt = await blobs.ReadClockAsync(cancellation),
+            Cost = report.Cost,
         };
         var files = new Dictionary<string, byte[]>
         {

@@ -24,6 +24,7 @@ public static class RlhfServices
     /// the app's folder only samples/, which is how it is in Azure); <c>RlhfLimits__…</c>, see <see cref="Limits"/>; <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
     /// (default: where the run did); <c>RlhfComputeDevices</c>, what runs can compute on where other machines compute than answer;
+    /// <c>RlhfPricePerHour</c>, what an hour of a computing replica costs, such as "0.90 EUR" (default: costs are told in seconds only);
     /// <c>RlhfModelMemoryGiB</c> and <c>RlhfModelIdleMinutes</c>, how much of models may lie in memory
     /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
     /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
@@ -38,6 +39,7 @@ public static class RlhfServices
         services.AddSingleton(new ReadableFolders(configuration["RlhfFileRoot"], configuration["RlhfFileRoots"]));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
         services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
+        services.AddSingleton(new PriceSetting(Price.Parse(configuration[Price.Setting])));
         services.AddSingleton(_ => HubSettings.Read(configuration));
         services.AddSingleton<HubConnection>();
         services.AddSingleton<HubClient>();

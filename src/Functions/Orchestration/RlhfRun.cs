@@ -68,10 +68,22 @@ public static class RlhfRun
         var before = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, prepared, Step: 0), ActivityRetries.Default);
 
+        var usage = state.Usage with
+        {
+            PrepareSeconds = state.Usage.PrepareSeconds + seconds,
+            EvaluateSeconds = state.Usage.EvaluateSeconds + before.ActivitySeconds,
+        };
         return state with
         {
             Prepared = prepared,
-            Progress = progress with { Phase = RunPhase.Learning, HateBefore = before.HateProbability, NothingToUnlearn = before.NothingToUnlearn },
+            Usage = usage,
+            Progress = progress with
+            {
+                Phase = RunPhase.Learning,
+                HateBefore = before.HateProbability,
+                NothingToUnlearn = before.NothingToUnlearn,
+                Cost = CostEstimate.Of(usage, state.Price),
+            },
             Timings = state.Timings with
             {
                 Prepare = state.Timings.Prepare + seconds,
@@ -95,15 +107,27 @@ public static class RlhfRun
             Rollout = state.Timings.Rollout + shards.Max(shard => shard.ActivitySeconds),
             Update = state.Timings.Update + report.ActivitySeconds,
         };
+        var usage = state.Usage with
+        {
+            RolloutSeconds = state.Usage.RolloutSeconds + shards.Sum(shard => shard.ActivitySeconds),
+            UpdateSeconds = state.Usage.UpdateSeconds + report.ActivitySeconds,
+            ResponseTokens = state.Usage.ResponseTokens + shards.Sum(shard => shard.ResponseTokens),
+        };
+        var cost = CostEstimate.Of(usage, state.Price);
+        if (step < state.Steps) // what has reached its last step is whole, whatever it took
+            report = report with { Alarm = report.Alarm ?? state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
         return state with
         {
             Step = step,
             Retreats = 0,
             Timings = timings,
+            Usage = usage,
             Progress = state.Progress! with
             {
                 Step = step,
                 LastStep = report,
+                Cost = cost,
+                CostAtEnd = CostEstimate.AtEnd(usage, step, state.Steps, state.Price),
                 SecondsLeft = (timings.Rollout + timings.Update) / step * (state.Steps - step),
             },
         };
@@ -116,14 +140,15 @@ public static class RlhfRun
         var after = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, state.Prepared!, state.Step), ActivityRetries.Default);
         var timings = state.Timings with { Evaluate = state.Timings.Evaluate + after.ActivitySeconds };
+        var usage = state.Usage with { EvaluateSeconds = state.Usage.EvaluateSeconds + after.ActivitySeconds };
         double total = (context.CurrentUtcDateTime - state.StartedAt!.Value).TotalSeconds;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep!.Alarm),
+            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep!.Alarm) { Usage = usage, Price = state.Price },
             ActivityRetries.Default);
-        context.SetCustomStatus(progress with { Phase = RunPhase.Finished });
+        context.SetCustomStatus(progress with { Phase = RunPhase.Finished, Cost = outcome.Cost, CostAtEnd = outcome.Cost });
         return outcome;
     }
 

@@ -13,7 +13,7 @@ namespace RlhfFunctions.Runs;
 /// Everything about a run request that can be known before the run: its own fields first, then what its sources name, by the models'
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
-public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
+public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, PriceSetting prices)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -39,6 +39,8 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
         var found = (await Task.WhenAll(checks)).SelectMany(findings => findings);
         if (request.Compute.Device == "cuda" && !devices.HaveCuda)
             found = found.Append(new Finding("compute.device", "is \"cuda\", but the machines that compute have no CUDA device. Ask for \"cpu\"."));
+        if (request.Limits.MaxCost is not null && prices.Price is null)
+            found = found.Append(new Finding("limits.maxCost", $"needs a price: set {Price.Setting} on the app, such as \"0.90 EUR\" for an hour of a replica."));
         return found.GroupBy(finding => finding.Field).ToDictionary(field => field.Key, field => field.Select(finding => finding.Problem).Distinct().ToArray());
     }
 

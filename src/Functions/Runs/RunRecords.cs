@@ -6,6 +6,9 @@ using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Runs;
 
+/// <summary>What an hour of a computing replica costs; null where nobody has said.</summary>
+public sealed record PriceSetting(Price? Price);
+
 /// <summary>What came of starting a run.</summary>
 public enum StartResult
 {
@@ -23,7 +26,7 @@ public enum StartResult
 /// The one truth of a run, put together from the three that know of it: its request (that there is such a run, and since when), what
 /// it has published (that it is finished), and the engine (how it fares). The first two outlive the third.
 /// </summary>
-public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics, Limits limits)
+public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics, Limits limits, PriceSetting prices)
 {
     /// <summary>What a run is called of which only the request is there.</summary>
     private const string NotStarted = nameof(NotStarted);
@@ -41,6 +44,8 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
             Sources = sources,
             Steps = request.Ppo.Steps,
             Shards = request.Compute.RolloutShards,
+            Limits = request.Limits,
+            Price = prices.Price,
         };
         await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, state, cancellation);
         return StartResult.Started;

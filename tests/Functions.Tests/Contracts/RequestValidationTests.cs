@@ -58,6 +58,8 @@ public sealed class RequestValidationTests
         { "data.columns.dialogue", Good with { Data = Good.Data with { Columns = new DialogueColumns { Dialogue = "" } } } },
         { "data.promptTemplate", Good with { Data = Good.Data with { PromptTemplate = "no place for it" } } },
         { "data.maxCharacters", Good with { Data = Good.Data with { MaxCharacters = 100 } } },
+        { "limits.maxHours", Good with { Limits = new RunLimits { MaxHours = 0 } } },
+        { "limits.maxCost", Good with { Limits = new RunLimits { MaxCost = -1 } } },
         { "compute.device", Good with { Compute = new ComputeSettings { Device = "tpu" } } },
         { "compute.rolloutShards", Good with { Compute = new ComputeSettings { RolloutShards = 9 } } },
     };

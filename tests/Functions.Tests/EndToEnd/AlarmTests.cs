@@ -3,24 +3,25 @@ using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
-/// <summary>A run that goes too far stops itself: its checkpoint stays, what it learned is measured, and does not serve.</summary>
+/// <summary>A run that goes too far, or takes too much, stops itself: its checkpoint stays, what it learned is measured, and does not serve.</summary>
 public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
 {
     private const int Steps = 4;
 
-    public static TheoryData<string, string, AlarmSettings> Cases => new()
+    public static TheoryData<string, string, AlarmSettings, RunLimits> Cases => new()
     {
-        { "too-far", "ppo.alarms.maxKl", new AlarmSettings { MaxKl = 1e-6, MaxRatio = null, MaxLengthDrift = null } },
-        { "too-fast", "ppo.alarms.maxRatio", new AlarmSettings { MaxKl = null, MaxRatio = 1, MaxLengthDrift = null } },
-        { "too-long", "ppo.alarms.maxLengthDrift", new AlarmSettings { MaxKl = null, MaxRatio = null, MaxLengthDrift = 1 } },
+        { "too-far", "ppo.alarms.maxKl", new AlarmSettings { MaxKl = 1e-6, MaxRatio = null, MaxLengthDrift = null }, new RunLimits() },
+        { "too-fast", "ppo.alarms.maxRatio", new AlarmSettings { MaxKl = null, MaxRatio = 1, MaxLengthDrift = null }, new RunLimits() },
+        { "too-long", "ppo.alarms.maxLengthDrift", new AlarmSettings { MaxKl = null, MaxRatio = null, MaxLengthDrift = 1 }, new RunLimits() },
+        { "too-dear", "limits.maxHours", new AlarmSettings(), new RunLimits { MaxHours = 1e-5 } },
     };
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task An_alarm_ends_a_run_after_its_checkpoint(string runId, string limit, AlarmSettings alarms)
+    public async Task An_alarm_or_a_limit_ends_a_run_after_its_checkpoint(string runId, string limit, AlarmSettings alarms, RunLimits limits)
     {
         var request = TinyRun.Request(runId, Steps);
-        request = request with { Ppo = request.Ppo with { Alarms = alarms } };
+        request = request with { Ppo = request.Ppo with { Alarms = alarms }, Limits = limits };
         using (var accepted = await running.App.PostRunAsync(request)) Assert.True(accepted.IsSuccessStatusCode);
         var view = await running.App.WaitAsync(runId, view => view.Status == "Completed", TimeSpan.FromMinutes(5));
 
@@ -29,6 +30,7 @@ public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
         Assert.Contains(limit, view.Progress.LastStep!.Alarm, StringComparison.Ordinal);
         Assert.Equal(view.Progress.LastStep.Alarm, view.Outcome!.Alarm);
         Assert.False(view.Outcome.Published);
+        Assert.True(view.Outcome.Cost!.Seconds > 0 && view.Outcome.Cost.ResponseTokens > 0, $"{view.Outcome.Cost}");
 
         Assert.NotEmpty(await running.App.ReadBlobAsync($"{BlobPaths.Checkpoint(runId, done)}/manifest.json"));
         var latest = running.App.Blobs.GetBlobContainerClient(BlobPaths.Adapters).GetBlobClient("latest.json");

@@ -67,6 +67,16 @@ public sealed class BadInputTests(RunningApp running)
     }
 
     [Fact]
+    public async Task A_cost_limit_is_refused_where_nobody_has_told_a_price()
+    {
+        var body = Body();
+        body["limits"] = new JsonObject { ["maxCost"] = 5 };
+        string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
+        Assert.Contains("limits.maxCost", detail, StringComparison.Ordinal);
+        Assert.Contains("RlhfPricePerHour", detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_missing_section_is_refused_by_name()
     {
         var body = Body();

@@ -149,6 +149,44 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task What_a_run_may_cost_ends_it_after_the_step_that_reached_it(bool twice)
+    {
+        // 2 + 2 s of rollouts and 100 s of update a step, 1 s of measuring, and less than 187 s of preparing; at 1 EUR a second.
+        await using var engine = Scripted(
+            new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { ActivitySeconds = 100 });
+        await engine.StartAsync();
+        var outcome = await OutcomeAsync(engine, Request with { Limits = new RunLimits { MaxCost = 300 }, Price = new Price(3600, "EUR") });
+
+        Assert.Equal(3, outcome.Steps);
+        var published = InputsOf<PublishAdapterInput>(engine).First();
+        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Alarm);
+        Assert.Equal((12, 300, 2, 60), (published.Usage.RolloutSeconds, published.Usage.UpdateSeconds, published.Usage.EvaluateSeconds, published.Usage.ResponseTokens));
+    }
+
+    [Theory]
+    [InlineData(2.0, 1)]
+    [InlineData(4.0, Steps)]
+    public async Task Hours_count_from_the_runs_beginning_also_where_it_was_continued(double maxHours, int steps)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        await engine.StartAsync();
+        var began = Request with { StartedAt = DateTime.UtcNow.AddHours(-3), Limits = new RunLimits { MaxHours = maxHours } };
+        Assert.Equal(steps, (await OutcomeAsync(engine, began)).Steps);
+        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+    }
+
+    [Fact]
+    public async Task A_limit_that_is_reached_by_the_last_step_stops_nothing()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        await engine.StartAsync();
+        await OutcomeAsync(engine, Request with { Steps = 1, Limits = new RunLimits { MaxHours = 1e-6 } });
+        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task The_nightly_evaluation_and_the_summaries_hand_on_what_their_activity_says(bool twice)
     {
         int faults = 0;
