@@ -23,7 +23,6 @@ public sealed class WriteSummaries(RunRequests requests, SourceFiles sources, Bl
         var request = await requests.GetAsync(latest.RunId, cancellation);
         var checkpoint = await checkpoints.ReadAsync(latest.RunId, latest.Step, cancellation);
         var rows = await ReadAsync(input.Blob, request.Data.Columns, cancellation);
-        var template = new PromptTemplate(request.Data.PromptTemplate);
 
         var summaries = await policies.UseAsync(
             latest.Prepared.Base,
@@ -32,9 +31,10 @@ public sealed class WriteSummaries(RunRequests requests, SourceFiles sources, Bl
             loaded =>
             {
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
+                var dialogues = loaded.Prompts(request.Data);
                 return rows.Chunk(request.Evaluation.BatchSize).SelectMany(batch =>
                 {
-                    int[][] prompts = [.. batch.Select(row => loaded.Text.Encode(template.Fill(row.Dialogue)))];
+                    int[][] prompts = [.. batch.Select(row => dialogues.Encode(row.Dialogue))];
                     ulong[] keys = [.. batch.Select((_, i) => Seeds.Derive((ulong)request.Seed, "summary", i))];
                     return BatchGenerator.Sample(loaded.Policy.Model, prompts, keys, loaded.WithEndOfText(request.Generation), cancellation)
                         .Zip(batch, (response, row) => new DialogueSummary(row.Id, loaded.Text.Decode(response)));

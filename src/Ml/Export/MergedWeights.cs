@@ -79,7 +79,7 @@ internal sealed class MergedWeights : IDisposable
     public (Tensor A, Tensor B)? Branch(string name)
     {
         var key = Key(name);
-        return _adapter?.Entries.ContainsKey($"{key}.lora_A.weight") == true
+        return name.EndsWith(".weight", StringComparison.Ordinal) && _adapter?.Entries.ContainsKey($"{key}.lora_A.weight") == true
             ? (_adapter.Load($"{key}.lora_A.weight", ScalarType.Float32), _adapter.Load($"{key}.lora_B.weight", ScalarType.Float32))
             : null;
     }

@@ -131,6 +131,9 @@ public sealed class TokenizerJsonTests
     private static string Split(string pattern) =>
         $$"""{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":{{JsonSerializer.Serialize(pattern)}}},"behavior":"Isolated","invert":false},{{ByteLevelOnly}}]}""";
 
+    /// <summary>A folder with the tokenizer.json of a kind over the sample models' vocabularies.</summary>
+    internal static TemporaryFolder SampleFolder(string kind) => Folder(Kinds[kind], "samples/models/reward", "samples/models/llama", ["<|im_start|>", "<|im_end|>"]);
+
     private static TemporaryFolder Folder(Kind kind, string byteLevelFolder, string sentencePieceFolder, string[] added)
     {
         var (vocabulary, merges) = kind.IsByteLevel ? ByteLevelVocabulary(RepositoryRoot.Path(byteLevelFolder)) : SentencePieceVocabulary(RepositoryRoot.Path(sentencePieceFolder));

@@ -66,7 +66,7 @@ internal static class JinjaValues
         if (Whole(a) is { } i && Whole(b) is { } j)
             return sign switch
             {
-                "+" => i + j,
+                "+" => (object)(i + j),
                 "-" => i - j,
                 "*" => i * j,
                 "//" => (long)Math.Floor((double)i / j),
