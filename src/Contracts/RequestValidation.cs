@@ -48,6 +48,8 @@ public static class RequestValidation
             add("compute.rolloutShards", $"must not be above ppo.batchSize = {ppo.BatchSize}, but is {request.Compute.RolloutShards}.");
         if (!request.Data.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
             add("data.promptTemplate", "must contain {dialogue} where the dialogue goes.");
+        if (request.Data is { SystemPrompt: not null, Chat: false })
+            add("data.systemPrompt", "needs data.chat to be true: without a chat template there is no system's turn. Write it into data.promptTemplate instead.");
         if (request.Data.MaxCharacters <= request.Data.MinCharacters)
             add("data.maxCharacters", $"must be above data.minCharacters = {request.Data.MinCharacters}.");
         if (ppo.NormalizeScores && !ppo.ScaleScores)

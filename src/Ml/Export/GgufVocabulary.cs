@@ -7,8 +7,6 @@ internal static class GgufVocabulary
 {
     private const int Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6;
 
-    private const string Gpt2Words = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-
     /// <summary>llama.cpp knows how texts are cut by name only. {0} is what a number is.</summary>
     private const string Gpt4Words = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|{0}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -16,8 +14,8 @@ internal static class GgufVocabulary
     [
         ("llama-bpe", [Gpt4Words.Replace("{0}", @"\p{N}{1,3}", StringComparison.Ordinal)]),
         ("qwen2", [Gpt4Words.Replace("{0}", @"\p{N}", StringComparison.Ordinal)]),
-        ("smollm", [@"\p{N}", Gpt2Words]),
-        ("gpt-2", [Gpt2Words]),
+        ("smollm", [@"\p{N}", TokenizerJson.Gpt2Words]),
+        ("gpt-2", [TokenizerJson.Gpt2Words]),
     ];
 
     /// <summary>The facts under <c>tokenizer.</c></summary>

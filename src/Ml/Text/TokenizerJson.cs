@@ -19,8 +19,10 @@ internal sealed class TokenizerJson
 {
     public const string FileName = "tokenizer.json";
 
+    /// <summary>GPT-2's split into words, numbers, punctuation and white space.</summary>
+    public const string Gpt2Words = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
     private const char Space = '\u2581';
-    private const string Gpt2Words = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     private readonly string _path;
     private readonly List<Func<string, string>> _normalizers = [];

@@ -134,6 +134,18 @@ public sealed class TokenizerJsonTests
     /// <summary>A folder with the tokenizer.json of a kind over the sample models' vocabularies.</summary>
     internal static TemporaryFolder SampleFolder(string kind) => Folder(Kinds[kind], "samples/models/reward", "samples/models/llama", ["<|im_start|>", "<|im_end|>"]);
 
+    /// <summary>The same as a classifier's, which has a token before every text and one behind it.</summary>
+    internal static TemporaryFolder ClassifierFolder()
+    {
+        var folder = SampleFolder("GPT-2");
+        var json = JsonNode.Parse(File.ReadAllText(folder.Path("tokenizer.json")))!;
+        json["post_processor"] = new JsonObject { ["type"] = "RobertaProcessing", ["sep"] = Pair("</s>"), ["cls"] = Pair("<s>"), ["trim_offsets"] = true, ["add_prefix_space"] = false };
+        folder.Write("tokenizer.json", json.ToJsonString());
+        return folder;
+
+        JsonArray Pair(string token) => new(token, json["model"]!["vocab"]![token]!.GetValue<int>());
+    }
+
     private static TemporaryFolder Folder(Kind kind, string byteLevelFolder, string sentencePieceFolder, string[] added)
     {
         var (vocabulary, merges) = kind.IsByteLevel ? ByteLevelVocabulary(RepositoryRoot.Path(byteLevelFolder)) : SentencePieceVocabulary(RepositoryRoot.Path(sentencePieceFolder));
