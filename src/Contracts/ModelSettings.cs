@@ -6,7 +6,7 @@ namespace RlhfFunctions.Contracts;
 public sealed record ModelSettings
 {
     /// <summary>
-    /// A Hugging Face folder (config.json, safetensors, tokenizer.model) or repository: <c>file:samples/models/llama</c>,
+    /// A Hugging Face folder (config.json, safetensors, tokenizer.json or tokenizer.model) or repository: <c>file:samples/models/llama</c>,
     /// <c>blob:models/tinyllama</c> or <c>hf:TinyLlama/TinyLlama-1.1B-Chat-v1.0</c>.
     /// </summary>
     [RegularExpression(Contracts.Source.Pattern, ErrorMessage = Contracts.Source.Rule)]

@@ -62,6 +62,8 @@ public static class RequestValidation
             add("data.promptTemplate", "must contain {dialogue} where the dialogue goes.");
         if (ppo.BatchSize > request.Data.TrainRows)
             add("data.trainRows", $"must not be below ppo.batchSize = {ppo.BatchSize}: a step takes that many different rows, but is {request.Data.TrainRows}.");
+        if (request.Data is { SystemPrompt: not null, Chat: false })
+            add("data.systemPrompt", "needs data.chat to be true: without a chat template there is no system's turn. Write it into data.promptTemplate instead.");
         if (request.Data.MaxCharacters <= request.Data.MinCharacters)
             add("data.maxCharacters", $"must be above data.minCharacters = {request.Data.MinCharacters}.");
         if (ppo.NormalizeScores && !ppo.ScaleScores)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
 using RlhfFunctions.LocalHost.Hosting;
@@ -79,7 +80,35 @@ verify.SetAction(arguments => VerifyCommand.Run(
     new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage.") { demo, start, import, describe, verify };
+var exportRun = new Option<string?>("--run") { Description = "A finished run: its adapter, and the base model it was trained on.", HelpName = "ID" };
+var exportModel = new Option<string?>("--model") { Description = "The base model's folder (default: the run's, from storage).", HelpName = "DIR" };
+var exportAdapter = new Option<string?>("--adapter") { Description = "A PEFT folder, such as the demo's adapter/; left out without --run: the model as it is.", HelpName = "DIR" };
+var format = new Option<ExportFormat>("--format")
+{
+    Description = "safetensors: the merged model's folder; peft: the adapter; gguf: the merged model in one file; gguf-lora: the adapter as GGUF.",
+    HelpName = "FORMAT",
+    CustomParser = result => result.Tokens[0].Value switch
+    {
+        "safetensors" => ExportFormat.Safetensors,
+        "peft" => ExportFormat.Peft,
+        "gguf" => ExportFormat.Gguf,
+        "gguf-lora" => ExportFormat.GgufLora,
+        var other => Refuse(result, $"--format {other} is none of safetensors, peft, gguf, gguf-lora."),
+    },
+};
+var type = new Option<ExportType>("--type") { Description = "Of the weights: f16, bf16 or f32.", HelpName = "TYPE" };
+var target = new Option<string>("--output") { Description = "The folder it is written to.", HelpName = "DIR", Required = true };
+var export = new Command("export", "Write a model or an adapter for transformers, PEFT, llama.cpp, Ollama or LLamaSharp.")
+{
+    exportRun, exportModel, exportAdapter, format, type, target,
+};
+export.SetAction((arguments, cancellation) => ExportCommand.RunAsync(
+    new ExportOptions(
+        arguments.GetValue(exportRun), arguments.GetValue(exportModel), arguments.GetValue(exportAdapter), arguments.GetValue(format),
+        arguments.GetValue(type), Path.GetFullPath(arguments.GetValue(target)!)),
+    HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
+
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage.") { demo, start, import, export, describe, verify };
 foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {
     option.Recursive = true;
@@ -94,6 +123,12 @@ DemoOptions DemoOptionsOf(ParseResult arguments)
         throw new UserErrorException("--seed asks for one run and --seeds for several: choose one of them.");
     return new DemoOptions(
         HostOptionsOf(arguments), arguments.GetValue(request)!, arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps));
+}
+
+static ExportFormat Refuse(ArgumentResult result, string why)
+{
+    result.AddError(why);
+    return default;
 }
 
 HostOptions HostOptionsOf(ParseResult arguments)

@@ -3,7 +3,6 @@ using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Models;
-using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
@@ -27,11 +26,11 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
             async stop =>
             {
                 string folder = await models.FetchAsync(input.BaseModel, stop);
-                var tokenizer = LlamaText.FromFolder(folder);
                 var data = request.Data;
+                var prompts = DialoguePrompts.Of(data, folder);
                 var dataset = new PreparedDataset(
-                    await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, tokenizer, stop),
-                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, tokenizer, stop));
+                    await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, prompts, stop),
+                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop));
                 if (dataset.Train.Count < request.Ppo.BatchSize)
                 {
                     throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
@@ -68,7 +67,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
     }
 
     private async Task<IReadOnlyList<PreparedDialogue>> PrepareAsync(
-        DataSettings data, string source, int firstRows, LlamaText tokenizer, CancellationToken cancellation)
+        DataSettings data, string source, int firstRows, DialoguePrompts prompts, CancellationToken cancellation)
     {
         try
         {
@@ -80,8 +79,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                     + $"in its first {firstRows} rows. Widen data.minCharacters and data.maxCharacters, or take more rows.");
             }
 
-            var template = new PromptTemplate(data.PromptTemplate);
-            return [.. rows.Select(row => new PreparedDialogue(row.Id, row.Dialogue, row.Summary, tokenizer.Encode(template.Fill(row.Dialogue))))];
+            return [.. rows.Select(row => new PreparedDialogue(row.Id, row.Dialogue, row.Summary, prompts.Encode(row.Dialogue)))];
         }
         catch (InvalidDataException e)
         {

@@ -73,7 +73,6 @@ public sealed class WriteSummaries(
         LatestAdapter latest, RunRequest request, IReadOnlyList<NumberedDialogue> rows, List<DialogueError> errors, CancellationToken cancellation)
     {
         var checkpoint = await checkpoints.ReadAsync(latest.RunId, latest.Step, cancellation);
-        var template = new PromptTemplate(request.Data.PromptTemplate);
         return await policies.UseAsync(
             latest.Prepared.Base,
             request,
@@ -83,9 +82,10 @@ public sealed class WriteSummaries(
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
                 int longest = loaded.Policy.Model.Config.ContextLength - request.Generation.MaxNewTokens;
                 var fitting = new List<(NumberedDialogue Row, int[] Prompt)>();
+                var dialogues = loaded.Prompts(request.Data);
                 foreach (var row in rows)
                 {
-                    int[] prompt = loaded.Text.Encode(template.Fill(row.Dialogue.Dialogue));
+                    int[] prompt = dialogues.Encode(row.Dialogue.Dialogue);
                     if (prompt.Length <= longest) fitting.Add((row, prompt));
                     else errors.Add(new(row.Row, $"{row.Dialogue.Id} makes a prompt of {prompt.Length} tokens, more than the {longest} for which the model has room. Shorten it."));
                 }

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
@@ -11,8 +12,11 @@ namespace RlhfFunctions.Compute;
 /// <summary>A base model in memory with an adapter, a value head and its tokenizer. One activity uses it at a time.</summary>
 public sealed class LoadedPolicy : IDisposable
 {
-    private LoadedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
+    private readonly string _folder;
+
+    private LoadedPolicy(string folder, LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
     {
+        _folder = folder;
         Policy = new PolicyWithValue(model, adapter, valueHead);
         Text = text;
     }
@@ -33,7 +37,7 @@ public sealed class LoadedPolicy : IDisposable
         try
         {
             var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
-            return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
+            return new LoadedPolicy(folder, model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
         }
         catch
         {
@@ -52,6 +56,13 @@ public sealed class LoadedPolicy : IDisposable
 
         int[] ofTurn = Text.FindId(ChatTemplate.EndOfTurn) is { } id ? [id] : [];
         return settings with { EndOfTextIds = settings.EndOfTextIds ?? [.. Policy.Model.Config.EndOfTextIds.Union(ofTurn)] };
+    }
+
+    /// <summary>How dialogues become this model's prompts.</summary>
+    /// <exception cref="InvalidDataException">The data asks for a chat, and the model has no chat template, or one that is not supported.</exception>
+    public DialoguePrompts Prompts(DataSettings data)
+    {
+        return new DialoguePrompts(data, Text, data.Chat ? ChatTemplate.FromFolder(_folder) : null);
     }
 
     public void Dispose()

@@ -1,6 +1,5 @@
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
@@ -19,8 +18,6 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
     {
         var run = served.Request;
         var checkpoint = served.Step is { } step ? await checkpoints.ReadAsync(run.RunId!, step, cancellation) : null;
-        var template = new PromptTemplate(run.Data.PromptTemplate);
-        string[] prompts = [.. request.Prompts ?? request.Dialogues!.Select(template.Fill)];
         bool isGreedy = request.Temperature == 0;
         var settings = run.Generation with
         {
@@ -44,7 +41,7 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
             using var alone = checkpoint is null ? loaded.Policy.WithAdapterDisabled() : null;
             var model = loaded.Policy.Model;
             var sampling = loaded.WithEndOfText(settings);
-            int[][] ids = [.. prompts.Select(prompt => loaded.Text.Encode(prompt))];
+            int[][] ids = [.. request.Prompts?.Select(prompt => loaded.Text.Encode(prompt)) ?? request.Dialogues!.Select(loaded.Prompts(run.Data).Encode)];
             CheckLengths(ids, settings.MaxNewTokens, model.Config.ContextLength, request.Prompts is null ? "dialogues" : "prompts");
             return [.. ids.Select((prompt, i) => (Prompt: prompt, Key: Seeds.Derive((ulong)request.Seed, "generate", i)))
                 .Chunk(run.Evaluation.BatchSize)

@@ -22,8 +22,8 @@ internal static class DescribeCommand
         {
             Validator.ValidateObject(lora, new ValidationContext(lora), validateAllProperties: true);
             var config = ConfigFile.Open(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
-            config.Require("model_type", null, "llama", "roberta");
-            if (config.Text("model_type") == "llama") Describe(LlamaConfig.Read(config), lora, console);
+            config.Require("model_type", null, [.. LlamaConfig.ModelTypes, RobertaConfig.ModelType]);
+            if (config.Text("model_type") != RobertaConfig.ModelType) Describe(LlamaConfig.Read(config), lora, console);
             else Describe(RobertaConfig.Read(config), console);
         }
         catch (Exception e) when (e is InvalidDataException or ArgumentException or ValidationException)
@@ -38,7 +38,7 @@ internal static class DescribeCommand
         var weights = WeightInventory.Of(config);
 
         console.WriteLine(
-            $"Llama: {config.Layers} layers, hidden size {config.HiddenSize}, "
+            $"{Name(config.ModelType)}: {config.Layers} layers, hidden size {config.HiddenSize}, "
             + $"{config.Heads} heads ({config.KeyValueHeads} for keys and values), vocabulary {config.VocabularySize:N0}, "
             + $"context {config.ContextLength:N0}, output layer {(config.TieWordEmbeddings ? "tied to the embedding" : "of its own")}");
         var table = new Table().Border(TableBorder.Rounded);
@@ -76,6 +76,11 @@ internal static class DescribeCommand
         var memory = MemoryTable();
         memory.AddRow("classifier in float32", Megabytes(weights.Bytes(ModelPrecision.Float32)));
         console.Write(memory);
+    }
+
+    private static string Name(string modelType)
+    {
+        return char.ToUpperInvariant(modelType[0]) + modelType[1..];
     }
 
     private static void AddCounts(Table table, string what, long all, long trained)

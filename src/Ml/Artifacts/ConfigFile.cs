@@ -67,6 +67,9 @@ public sealed class ConfigFile
         return _root.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
     }
 
+    /// <summary>Whether the key is there, be it as null.</summary>
+    public bool Has(string key) => _root.TryGetProperty(key, out _);
+
     /// <summary>An object in the object, or null.</summary>
     public ConfigFile? Section(string key) => Find(key) is { } value
         ? value.ValueKind == JsonValueKind.Object ? new ConfigFile($"{Name} ({key})", value) : throw Wrong(key, value, "an object")

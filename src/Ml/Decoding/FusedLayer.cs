@@ -12,6 +12,12 @@ internal sealed unsafe class FusedLayer(LlamaBlock block, Func<Tensor, nint> kee
 
     public float* MlpNorm { get; } = (float*)keep(block.MlpNorm);
 
+    /// <summary>[D]; null: queries are turned as they are.</summary>
+    public float* QueryNorm { get; } = block.QueryNorm is null ? null : (float*)keep(block.QueryNorm);
+
+    /// <summary>[D]; null: keys are turned as they are.</summary>
+    public float* KeyNorm { get; } = block.KeyNorm is null ? null : (float*)keep(block.KeyNorm);
+
     public FusedLinear Query { get; } = new(block.Query);
 
     public FusedLinear Key { get; } = new(block.Key);

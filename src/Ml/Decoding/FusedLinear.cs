@@ -7,6 +7,7 @@ namespace RlhfFunctions.Ml.Decoding;
 internal sealed unsafe class FusedLinear : IDisposable
 {
     private readonly WeightRows _weight;
+    private readonly Tensor? _biasNumbers;
     private readonly float* _bias;
     private readonly WeightRows? _down; // A [r, in]
     private readonly WeightRows? _up; // scaling · B [out, r]
@@ -15,7 +16,11 @@ internal sealed unsafe class FusedLinear : IDisposable
     public FusedLinear(LinearLayer layer)
     {
         _weight = layer.Rows!;
-        _bias = layer.Bias is null ? null : Memory.Of<float>(layer.Bias);
+        if (layer.Bias is not null)
+        {
+            _biasNumbers = layer.Bias.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
+            _bias = Memory.Of<float>(_biasNumbers);
+        }
         if (layer.Adapter is not { } branch)
             return;
         using var noGrad = no_grad();
@@ -78,5 +83,9 @@ internal sealed unsafe class FusedLinear : IDisposable
         int Cut(int place) => Math.Min(outputs, (int)((long)groups * place / parts) * RowProducts.Group);
     }
 
-    public void Dispose() => _scaledB?.Dispose();
+    public void Dispose()
+    {
+        _scaledB?.Dispose();
+        _biasNumbers?.Dispose();
+    }
 }

@@ -88,7 +88,7 @@ internal sealed unsafe class FusedLlama : IDisposable
 
     /// <summary>Whether a model's weights are on the CPU and of types that the loops read.</summary>
     public static bool CanRun(LlamaForCausalLm model) =>
-        model.HeadRows is not null && model.Projections().All(p => p.Layer.Rows is not null && p.Layer.Bias?.dtype is null or ScalarType.Float32)
+        model.HeadRows is not null && model.Projections().All(p => p.Layer.Rows is not null)
         && WeightRows.CanRead(model.Decoder.EmbeddingWeight);
 
     /// <summary>What comes after a wanted token of the chunk just fed.</summary>
@@ -178,7 +178,7 @@ internal sealed unsafe class FusedLlama : IDisposable
             _team.Meet();
         }
         for (var head = part; head < _config.KeyValueHeads; head += _team.Size)
-            Attend(part, number, head);
+            Attend(part, number, layer, head);
         _team.Meet();
         AddProduct(part, layer.Output, _attended);
     }
@@ -222,7 +222,7 @@ internal sealed unsafe class FusedLlama : IDisposable
     }
 
     /// <summary>One head of keys and values, and the query heads that share it: all rows are written before any is read.</summary>
-    private void Attend(int part, int layer, int head)
+    private void Attend(int part, int number, FusedLayer layer, int head)
     {
         var size = _config.HeadSize;
         var (heads, keyValueHeads) = (_config.Heads, _config.KeyValueHeads);
@@ -230,16 +230,16 @@ internal sealed unsafe class FusedLlama : IDisposable
         for (var row = 0; row < _rows; row++)
         {
             var key = _k + ((((long)row * keyValueHeads) + head) * size);
-            Rotate(key, row);
-            _sequenceOf[row].Write(layer, head, _positionOf[row], key, _v + ((((long)row * keyValueHeads) + head) * size));
+            Turn(key, layer.KeyNorm, row);
+            _sequenceOf[row].Write(number, head, _positionOf[row], key, _v + ((((long)row * keyValueHeads) + head) * size));
         }
         for (var row = 0; row < _rows; row++)
         {
-            var (keys, values) = ((nint)_sequenceOf[row].Keys(layer, head), (nint)_sequenceOf[row].Values(layer, head));
+            var (keys, values) = ((nint)_sequenceOf[row].Keys(number, head), (nint)_sequenceOf[row].Values(number, head));
             for (var i = 0; i < group; i++)
             {
                 var place = (((long)row * heads) + (head * group) + i) * size;
-                Rotate(_q + place, row);
+                Turn(_q + place, layer.QueryNorm, row);
                 FusedAttention.Attend(
                     _q + place, (float*)keys, (float*)values, _positionOf[row] + 1, size, _weights[part], _attended + place);
             }
@@ -270,8 +270,11 @@ internal sealed unsafe class FusedLlama : IDisposable
     private void Norm(int row, float* weight, float* y) =>
         FusedMaths.Norm(_x + ((long)row * _config.HiddenSize), weight, _config.HiddenSize, _config.RmsNormEpsilon, y);
 
-    private void Rotate(float* x, int row)
+    /// <summary>One head to its position, normalised where there is a norm.</summary>
+    private void Turn(float* x, float* norm, int row)
     {
+        if (norm != null)
+            FusedMaths.Norm(x, norm, _config.HeadSize, _config.RmsNormEpsilon, x);
         var place = (long)_positionOf[row] * _config.HeadSize;
         FusedMaths.Rotate(x, _config.HeadSize, _cosine + place, _sine + place);
     }

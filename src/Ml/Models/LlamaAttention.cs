@@ -19,6 +19,12 @@ internal sealed class LlamaAttention : nn.Module
     [ComponentName(Name = "o_proj")]
     private readonly LinearLayer _output;
 
+    [ComponentName(Name = "q_norm")]
+    private readonly RmsNorm? _queryNorm;
+
+    [ComponentName(Name = "k_norm")]
+    private readonly RmsNorm? _keyNorm;
+
     private readonly int _layer;
     private readonly long _heads;
     private readonly long _keyValueHeads;
@@ -32,7 +38,12 @@ internal sealed class LlamaAttention : nn.Module
         _query = weights.Linear($"{name}.q_proj", config.HiddenSize, all, config.AttentionBias);
         _key = weights.Linear($"{name}.k_proj", config.HiddenSize, shared, config.AttentionBias);
         _value = weights.Linear($"{name}.v_proj", config.HiddenSize, shared, config.AttentionBias);
-        _output = weights.Linear($"{name}.o_proj", all, config.HiddenSize, config.AttentionBias);
+        _output = weights.Linear($"{name}.o_proj", all, config.HiddenSize, config.AttentionOutputBias);
+        if (config.QueryKeyNorm)
+        {
+            _queryNorm = new RmsNorm(weights.Scale($"{name}.q_norm.weight", _headSize), config.RmsNormEpsilon);
+            _keyNorm = new RmsNorm(weights.Scale($"{name}.k_norm.weight", _headSize), config.RmsNormEpsilon);
+        }
         RegisterComponents();
     }
 
@@ -43,6 +54,12 @@ internal sealed class LlamaAttention : nn.Module
     public LinearLayer Value => _value;
 
     public LinearLayer Output => _output;
+
+    /// <summary>[D], or null.</summary>
+    public Tensor? QueryNorm => _queryNorm?.Weight;
+
+    /// <summary>[D], or null.</summary>
+    public Tensor? KeyNorm => _keyNorm?.Weight;
 
     /// <param name="x">[B, T, H]</param>
     /// <param name="pass">What the layers of this pass share.</param>
@@ -71,14 +88,17 @@ internal sealed class LlamaAttention : nn.Module
     }
 
     private Tensor Queries(Tensor x, (Tensor Cosine, Tensor SignedSine) rotations) => RotaryEmbedding.Rotate(
-        _query.forward(x).view(x.shape[0], x.shape[1], _heads, _headSize), rotations.Cosine, rotations.SignedSine);
+        Normed(_queryNorm, _query.forward(x).view(x.shape[0], x.shape[1], _heads, _headSize)), rotations.Cosine, rotations.SignedSine);
 
     private (Tensor Keys, Tensor Values) KeysAndValues(Tensor x, LlamaPass pass)
     {
-        var k = _key.forward(x).view(x.shape[0], x.shape[1], _keyValueHeads, _headSize);
+        var k = Normed(_keyNorm, _key.forward(x).view(x.shape[0], x.shape[1], _keyValueHeads, _headSize));
         var v = _value.forward(x).view(x.shape[0], x.shape[1], _keyValueHeads, _headSize);
         return (RotaryEmbedding.Rotate(k, pass.Cosine, pass.SignedSine).transpose(1, 2), v.transpose(1, 2));
     }
+
+    /// <summary>Each head by itself. [B, T, heads, D]</summary>
+    private static Tensor Normed(RmsNorm? norm, Tensor x) => norm is null ? x : norm.forward(x);
 
     private Tensor Attend(Tensor q, Tensor k, Tensor v, LlamaPass pass)
     {

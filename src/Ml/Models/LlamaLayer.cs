@@ -33,6 +33,7 @@ internal sealed class LlamaLayer : nn.Module
     /// <summary>What it computes with.</summary>
     public LlamaBlock Block => new(
         _attentionNorm.Weight, _attention.Query, _attention.Key, _attention.Value, _attention.Output,
+        _attention.QueryNorm, _attention.KeyNorm,
         _mlpNorm.Weight, _mlp.Gate, _mlp.Up, _mlp.Down);
 
     /// <param name="x">[B, T, H]</param>

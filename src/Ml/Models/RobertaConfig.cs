@@ -6,6 +6,9 @@ namespace RlhfFunctions.Ml.Models;
 /// <summary>The shape of a RoBERTa classifier: the part of config.json that decides what it computes.</summary>
 public sealed record RobertaConfig
 {
+    /// <summary>As config.json names the architecture.</summary>
+    public const string ModelType = "roberta";
+
     public required int VocabularySize { get; init; }
 
     /// <summary>H.</summary>
@@ -43,7 +46,11 @@ public sealed record RobertaConfig
     /// <exception cref="InvalidDataException">A key is missing, wrong, or one whose effect is unknown here.</exception>
     public static RobertaConfig Read(ConfigFile file)
     {
-        file.Require("model_type", null, "roberta");
+        if (file.Text("model_type") == "xlm-roberta")
+            throw new InvalidDataException(
+                $"{file.Name}: 'model_type' is 'xlm-roberta', whose SentencePiece unigram tokenizer is not supported. Take a classifier built on RoBERTa "
+                + "or DistilRoBERTa, whose tokenizer is byte-level BPE.");
+        file.Require("model_type", null, ModelType);
         file.Require("hidden_act", "gelu", "gelu");
         file.Require("position_embedding_type", "absolute", "absolute");
         var config = new RobertaConfig

@@ -4,19 +4,33 @@ using System.Text;
 namespace RlhfFunctions.Ml.Text;
 
 /// <summary>
-/// Byte-pair merging over a SentencePiece vocabulary, as Hugging Face's converter and Rust tokenizer do it. Every way to split a
-/// piece in two is a merge; merges rank by falling score of the piece, and for one piece by the longer left half. The best-ranked
-/// pair of a text is merged first, the <b>leftmost</b> where several are equal.
+/// Byte-pair merging as Hugging Face's Rust tokenizer does it: the best-ranked pair of a text is merged first, the <b>leftmost</b> where
+/// several are equal. A vocabulary of SentencePiece has no list of merges: as its converter does, every way to split a piece in two is
+/// one; they rank by falling score of the piece, and for one piece by the longer left half.
 /// </summary>
 internal sealed class BytePairMerges
 {
-    private readonly SentencePieceModel _model;
-    private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> _merges;
-    private readonly SearchValues<string> _ties;
+    private readonly IReadOnlyDictionary<string, int> _ids;
+    private readonly IReadOnlyList<int>? _byteIds;
+    private readonly int? _unknownId;
+    private readonly Dictionary<(int Left, int Right), (int Rank, int Merged)> _merges = [];
+    private readonly SearchValues<string> _ties = SearchValues.Create([], StringComparison.Ordinal);
+
+    /// <param name="ids">Of the pieces.</param>
+    /// <param name="byteIds">Ids of the 256 bytes that spell what the vocabulary lacks, or null.</param>
+    /// <param name="unknownId">Stands for what the vocabulary lacks where there are no bytes; null: it is left out.</param>
+    /// <param name="merges">The best first.</param>
+    public BytePairMerges(
+        IReadOnlyDictionary<string, int> ids, IReadOnlyList<int>? byteIds, int? unknownId, IEnumerable<(int Left, int Right, int Merged)> merges)
+    {
+        (_ids, _byteIds, _unknownId) = (ids, byteIds, unknownId);
+        foreach (var (left, right, merged) in merges)
+            _merges.TryAdd((left, right), (_merges.Count, merged));
+    }
 
     public BytePairMerges(SentencePieceModel model)
+        : this(model.Ids, model.ByteIds, null, [])
     {
-        _model = model;
         var splits = new List<(float Score, int LeftLength, int RightLength, int Left, int Right, int Merged)>();
         foreach (var (piece, merged) in model.Ids)
             for (var cut = 1; cut < piece.Length; cut++)
@@ -91,10 +105,12 @@ internal sealed class BytePairMerges
         var symbols = new List<int>(segment.Length);
         foreach (var rune in segment.EnumerateRunes())
         {
-            if (_model.Ids.TryGetValue(rune.ToString(), out var id))
+            if (_ids.TryGetValue(rune.ToString(), out var id))
                 symbols.Add(id);
-            else
-                symbols.AddRange(Encoding.UTF8.GetBytes(rune.ToString()).Select(value => _model.ByteIds[value]));
+            else if (_byteIds is not null)
+                symbols.AddRange(Encoding.UTF8.GetBytes(rune.ToString()).Select(value => _byteIds[value]));
+            else if (_unknownId is { } unknown)
+                symbols.Add(unknown);
         }
         return [.. symbols];
     }

@@ -5,12 +5,12 @@ using Microsoft.ML.Tokenizers;
 namespace RlhfFunctions.Ml.Text;
 
 /// <summary>
-/// Text to token ids for RoBERTa classifiers, equal to Hugging Face: byte-level BPE from <c>vocab.json</c> and <c>merges.txt</c>,
-/// wrapped as <c>&lt;s&gt; … &lt;/s&gt;</c>. Immutable, so one instance serves all threads.
+/// Text to token ids for RoBERTa classifiers, equal to Hugging Face: byte-level BPE from <c>vocab.json</c> and <c>merges.txt</c>, or from
+/// a <c>tokenizer.json</c> where these are missing, wrapped as <c>&lt;s&gt; … &lt;/s&gt;</c>. Immutable, so one instance serves all threads.
 /// </summary>
 public sealed partial class RobertaText
 {
-    private readonly BpeTokenizer _bpe;
+    private readonly Action<string, List<int>> _encode; // a stretch without special tokens
     private readonly AddedTokens _specials;
     private readonly int _start;
     private readonly int _end;
@@ -21,16 +21,19 @@ public sealed partial class RobertaText
     /// <summary>The most tokens the files allow, <c>&lt;s&gt;</c> and <c>&lt;/s&gt;</c> included; 512 where they are silent.</summary>
     public int MaxLength { get; }
 
-    private RobertaText(BpeTokenizer bpe, AddedTokens specials, int start, int end, int padId, int maxLength) =>
-        (_bpe, _specials, _start, _end, PadId, MaxLength) = (bpe, specials, start, end, padId, maxLength);
+    private RobertaText(Action<string, List<int>> encode, AddedTokens specials, int start, int end, int padId, int maxLength) =>
+        (_encode, _specials, _start, _end, PadId, MaxLength) = (encode, specials, start, end, padId, maxLength);
 
     /// <summary>
-    /// Reads <c>vocab.json</c> and <c>merges.txt</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
+    /// Reads <c>vocab.json</c> and <c>merges.txt</c>, or else <c>tokenizer.json</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
     /// <c>added_tokens.json</c> where present; the ids of the special tokens come from the vocabulary.
     /// </summary>
     /// <exception cref="InvalidDataException">A file is missing or is not what it should be; the message names it.</exception>
     public static RobertaText FromFolder(string folder)
     {
+        var json = Path.Combine(folder, TokenizerJson.FileName);
+        if (File.Exists(json) && !File.Exists(Path.Combine(folder, "vocab.json")))
+            return FromJson(json, new TokenizerFiles(folder));
         var vocabularyPath = Existing(folder, "vocab.json");
         var mergesPath = Existing(folder, "merges.txt");
         var files = new TokenizerFiles(folder);
@@ -60,7 +63,7 @@ public sealed partial class RobertaText
                 ByteLevel = true,
                 PreTokenizer = new RegexPreTokenizer(Words(), specialTokens: null),
             });
-            return new(bpe, new AddedTokens(specials.Values), start, end, padId, files.MaxLength ?? 512);
+            return new((plain, ids) => ids.AddRange(bpe.EncodeToIds(plain)), new AddedTokens(specials.Values), start, end, padId, files.MaxLength ?? 512);
         }
         catch (Exception broken) when (broken is ArgumentException or FormatException or InvalidOperationException)
         {
@@ -100,6 +103,18 @@ public sealed partial class RobertaText
         return Wrap(Content(prompt).TakeLast(Math.Max(0, room - judged.Count)).Concat(judged.Take(room)));
     }
 
+    private static RobertaText FromJson(string path, TokenizerFiles files)
+    {
+        var json = TokenizerJson.Read(path);
+        if (json is not { IsByteLevel: true, Before: [var start], After: [var end] })
+            throw new InvalidDataException(
+                $"{path} is no tokenizer of RoBERTa's kind: byte-level BPE, with one token before every text and one behind it. Name a classifier built on RoBERTa.");
+        var padName = files.Name("pad_token") ?? "<pad>";
+        var pad = json.Added.FirstOrDefault(token => token.Content == padName)?.Id ?? (json.Ids.TryGetValue(padName, out var id) ? id
+            : throw new InvalidDataException($"{path} has no token \"{padName}\" to fill up texts with. Take all files from the model's own repository."));
+        return new((plain, ids) => json.Encode(plain, isFirst: false, ids), new AddedTokens(json.Added), start, end, pad, files.MaxLength ?? 512);
+    }
+
     private int Room(int? maxLength)
     {
         var length = maxLength ?? MaxLength;
@@ -115,7 +130,7 @@ public sealed partial class RobertaText
         foreach (var (plain, token) in _specials.Split(text))
         {
             if (token is null)
-                ids.AddRange(_bpe.EncodeToIds(plain));
+                _encode(plain, ids);
             else
                 ids.Add(token.Id);
         }

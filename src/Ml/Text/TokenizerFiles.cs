@@ -35,6 +35,15 @@ internal sealed class TokenizerFiles
         _ => null,
     };
 
+    /// <summary>The model's chat template, of several the one called "default"; null: it has none.</summary>
+    public string? ChatTemplate => Find(_config, "chat_template") switch
+    {
+        { ValueKind: JsonValueKind.String } template => template.GetString(),
+        { ValueKind: JsonValueKind.Array } several => several.EnumerateArray()
+            .Where(one => Find(one, "name")?.GetString() == "default").Select(one => Find(one, "template")?.GetString()).FirstOrDefault(),
+        _ => null,
+    };
+
     /// <summary>Whether a named token takes the white space on its left, or null where no file says so.</summary>
     public bool? TakesSpaceLeft(string key) => Named(key) is { ValueKind: JsonValueKind.Object } token ? Flag(token, "lstrip") : null;
 

@@ -40,6 +40,19 @@ public sealed class DescribeCommandTests
     }
 
     [Fact]
+    public void Models_built_like_Llama_are_counted_too()
+    {
+        const string Qwen = """
+            {"model_type":"qwen2","vocab_size":151936,"hidden_size":896,"intermediate_size":4864,"num_hidden_layers":24,"num_attention_heads":14,
+             "num_key_value_heads":2,"max_position_embeddings":32768,"tie_word_embeddings":true,"use_sliding_window":false,"sliding_window":32768,
+             "max_window_layers":21,"rope_theta":1000000.0,"rms_norm_eps":1e-06,"hidden_act":"silu"}
+            """;
+        var rows = Describe(Qwen, new LoraSettings());
+        Assert.Contains(rows, row => row.StartsWith("Qwen2: 24 layers", StringComparison.Ordinal));
+        Assert.Contains("base model | 494,032,768 | 0 | 0.0000 %", rows); // as the model's card says, 0.49 B
+    }
+
+    [Fact]
     public void A_classifier_is_counted()
     {
         Assert.Contains("classifier | 124,647,170", Describe(RobertaBase, new LoraSettings()));

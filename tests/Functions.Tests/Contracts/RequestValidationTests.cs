@@ -56,6 +56,7 @@ public sealed class RequestValidationTests
         { "ppo.alarms.maxKl", Good with { Ppo = Good.Ppo with { Alarms = new AlarmSettings { MaxKl = -1 } } } },
         { "ppo.alarms.maxLengthDrift", Good with { Ppo = Good.Ppo with { Alarms = new AlarmSettings { MaxLengthDrift = 0.5 } } } },
         { "data.columns.dialogue", Good with { Data = Good.Data with { Columns = new DialogueColumns { Dialogue = "" } } } },
+        { "data.systemPrompt", Good with { Data = Good.Data with { SystemPrompt = "Be kind." } } },
         { "data.promptTemplate", Good with { Data = Good.Data with { PromptTemplate = "no place for it" } } },
         { "data.maxCharacters", Good with { Data = Good.Data with { MaxCharacters = 100 } } },
         { "limits.maxHours", Good with { Limits = new RunLimits { MaxHours = 0 } } },

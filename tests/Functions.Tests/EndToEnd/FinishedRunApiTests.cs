@@ -36,6 +36,28 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
     }
 
     [Fact]
+    public async Task Its_adapter_and_the_merged_model_are_exported_from_storage()
+    {
+        string folder = Directory.CreateTempSubdirectory("rlhf-export-").FullName;
+        try
+        {
+            foreach (string format in new[] { "peft", "gguf" })
+            {
+                using var export = HostProcess.Start(["export", "--run", "whole", "--format", format, "--output", folder, .. finished.App.HostArguments]);
+                Assert.True(await export.WaitAsync(TimeSpan.FromMinutes(2)) == 0, export.Error);
+            }
+
+            byte[] published = await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.AdapterWeights));
+            Assert.Equal(published, await File.ReadAllBytesAsync(Path.Combine(folder, "adapter_model.safetensors")));
+            Assert.Equal("GGUF"u8, File.ReadAllBytes(Path.Combine(folder, "model.gguf")).AsSpan(0, 4));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task Runs_and_adapters_are_listed()
     {
         var runs = await finished.App.Http.GetFromJsonAsync<RunListItem[]>("/api/runs", ContractsJson.Options);

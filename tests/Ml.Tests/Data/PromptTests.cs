@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using CsCheck;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Tests.Text;
 using RlhfFunctions.Ml.Text;
 
 namespace RlhfFunctions.Ml.Tests.Data;
@@ -52,6 +54,28 @@ public class PromptTests
         var ids = LlamaText.FromFolder(SharedFolder.Path("study/llama")).Encode(PromptTemplate.Default.Fill(dialogue));
         Assert.Equal(stated.Groups["count"].Value, ids.Length.ToString(CultureInfo.InvariantCulture));
         Assert.Equal(expected, ids[..expected.Length]);
+    }
+
+    [Fact]
+    public void A_chat_prompt_is_a_users_turn_by_the_models_template_and_begins_once()
+    {
+        using var folder = TokenizerJsonTests.SampleFolder("Llama 3");
+        folder.Write("chat_template.jinja", "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}:{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}");
+        var data = new DataSettings { Train = "", Test = "", PromptTemplate = "Say: {dialogue}", Chat = true, SystemPrompt = "Be kind." };
+        var text = LlamaText.FromFolder(folder.Root);
+        var ids = DialoguePrompts.Of(data, folder.Root).Encode("hello");
+        Assert.Equal("<s><|im_start|>system:Be kind.<|im_end|><|im_start|>user:Say: hello<|im_end|><|im_start|>", text.Decode(ids, skipSpecialTokens: false));
+        Assert.Single(ids, id => id == text.BosId);
+        Assert.Equal(text.Encode("Say: hello"), DialoguePrompts.Of(data with { Chat = false }, folder.Root).Encode("hello"));
+    }
+
+    [Fact]
+    public void A_chat_without_a_chat_template_is_refused()
+    {
+        var data = new DataSettings { Train = "", Test = "", Chat = true };
+        var message = Assert.Throws<InvalidDataException>(() => DialoguePrompts.Of(data, RepositoryRoot.Path("samples/models/llama"))).Message;
+        Assert.Contains("data.chat", message, StringComparison.Ordinal);
+        Assert.Contains("chat_template.jinja", message, StringComparison.Ordinal);
     }
 
     [Fact]

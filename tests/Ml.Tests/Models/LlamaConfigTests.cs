@@ -52,7 +52,7 @@ public sealed class LlamaConfigTests
     }
 
     [Theory]
-    [InlineData("model_type", "\"mistral\"", "mistral")]
+    [InlineData("model_type", "\"gemma2\"", "gemma2")]
     [InlineData("hidden_act", "\"gelu\"", "gelu")]
     [InlineData("rope_scaling", """{"rope_type":"yarn","factor":4.0}""", "yarn")]
     [InlineData("rope_parameters", """{"rope_type":"linear","factor":4.0,"beta_fast":32}""", "beta_fast")]

@@ -30,7 +30,7 @@ public class LlamaTextTests
     {
         using var folder = FolderOf(("▁", 0), ("a", -1));
         var text = LlamaText.FromFolder(folder.Root);
-        Assert.Equal((1, 2, 2), (text.BosId, text.EosId, text.PadId));
+        Assert.Equal((1, 2, 2), (text.BosId!.Value, text.EosId, text.PadId));
         Assert.Equal(FirstPiece + 2, text.VocabularySize);
         Assert.Equal([1], text.Encode(""));
         Assert.Equal([1, 2, FirstPiece, FirstPiece + 1], text.Encode("</s>a"));
@@ -82,7 +82,7 @@ public class LlamaTextTests
             }
             """);
         var text = LlamaText.FromFolder(folder.Root);
-        Assert.Equal((1, 262, 261), (text.BosId, text.EosId, text.PadId));
+        Assert.Equal((1, 262, 261), (text.BosId!.Value, text.EosId, text.PadId));
         Assert.Equal((265, 264, null), (text.VocabularySize, text.FindId("<end>>"), text.FindId("<begin>")));
         Assert.Equal([1, FirstPiece, 260, 262, FirstPiece, 260, 264, 261], text.Encode("a <end> a<end>>[PAD]"));
         Assert.Equal("a a<end>>", text.Decode([1, FirstPiece, 260, 262, FirstPiece, 260, 264, 261]));
@@ -120,15 +120,6 @@ public class LlamaTextTests
         // A lone surrogate and the model's own sign for a space cannot come back.
         Gen.String.Where(text => !text.Contains('▁') && text.EnumerateRunes().All(rune => rune.Value != 0xFFFD))
             .Sample(text => Sample.Decode(Sample.Encode(text)) == text);
-
-    [Fact]
-    public void A_chat_prompt_opens_the_assistants_turn()
-    {
-        Assert.Equal("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", ChatTemplate.ChatMl("Hello"));
-        Assert.Equal(
-            "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n",
-            ChatTemplate.ChatMl("Hello", system: "Be kind."));
-    }
 
     /// <summary>A folder with a tokenizer.model of Llama's layout: &lt;unk&gt;, &lt;s&gt;, &lt;/s&gt;, 256 bytes, then these pieces.</summary>
     private static TemporaryFolder FolderOf(params (string Piece, float Score)[] pieces) => FolderOf(pieces, byteFallback: true, "identity");

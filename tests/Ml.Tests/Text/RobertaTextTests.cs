@@ -58,6 +58,22 @@ public class RobertaTextTests
         });
 
     [Fact]
+    public void A_tokenizer_json_alone_gives_the_same_ids()
+    {
+        using var folder = TokenizerJsonTests.ClassifierFolder();
+        var text = RobertaText.FromFolder(folder.Root);
+        Assert.Equal(Sample.PadId, text.PadId);
+        Gen.Select(Words, Gen.Int[2, 40]).Sample((words, maxLength) => Assert.Equal(Sample.Encode(words, maxLength), text.Encode(words, maxLength)));
+    }
+
+    [Fact]
+    public void A_language_models_tokenizer_json_is_refused()
+    {
+        using var folder = TokenizerJsonTests.SampleFolder("Qwen2");
+        Assert.Contains("RoBERTa", Assert.Throws<InvalidDataException>(() => RobertaText.FromFolder(folder.Root)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Missing_and_foreign_files_are_named()
     {
         using var folder = new TemporaryFolder();

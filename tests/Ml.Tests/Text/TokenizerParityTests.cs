@@ -40,7 +40,7 @@ public class TokenizerParityTests
     public void A_chat_prompt_has_the_ids_of_its_markers()
     {
         var text = TokenizerFolders.TinyLlamaChat();
-        var ids = text.Encode(ChatTemplate.ChatMl("Hello"));
+        var ids = text.Encode("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
         Assert.Equal([1, 32001], ids[..2]);
         Assert.Equal([32001, 32002, 32001], ids.Where(id => id > 32000));
         Assert.Equal((32001, 32002), (text.FindId("<|im_start|>"), text.FindId(ChatTemplate.EndOfTurn)));
