@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Compute;
 using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Ml.Export;
 using RlhfFunctions.Storage;
