@@ -203,6 +203,7 @@ module api 'modules/api.bicep' = {
       { name: 'RlhfServingDevice', value: 'cpu' }
       { name: 'RlhfNightlySchedule', value: nightlySchedule }
       { name: 'RlhfPricePerHour', value: gpuPricePerHour }
+      { name: 'RlhfComputeDevices', value: gpuProfile == 'Consumption' ? 'cpu' : 'cpu,cuda' }
     ])
     cores: apiCores
     maxReplicas: apiMaxReplicas

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
 using Azure;
+using Azure.Identity;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -90,7 +91,7 @@ internal sealed record Problem(int Status, [property: JsonIgnore] string Type, s
     {
         return thrown switch
         {
-            RequestFailedException or RpcException or HttpRequestException or TimeoutException => true,
+            RequestFailedException or AuthenticationFailedException or RpcException or HttpRequestException or TimeoutException => true,
             AggregateException several => several.InnerExceptions.All(IsFaultOfStorage),
             IOException { InnerException: System.Net.Sockets.SocketException } => true,
             _ => false,
