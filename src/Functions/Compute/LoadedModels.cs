@@ -11,7 +11,10 @@ public sealed record IdleLimits(long Bytes, TimeSpan IdleTime);
 /// </summary>
 public sealed class LoadedModels : IDisposable
 {
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+
     private readonly Lock _lock = new();
+    private readonly Lock _oneLoadsShared = new();
     private readonly List<Held> _held = [];
     private readonly IdleLimits _limits;
     private readonly TimeProvider _time;
@@ -20,7 +23,7 @@ public sealed class LoadedModels : IDisposable
     public LoadedModels(IdleLimits limits, TimeProvider time)
     {
         (_limits, _time) = (limits, time);
-        _timer = time.CreateTimer(_ => MakeRoom(0), null, limits.IdleTime, limits.IdleTime);
+        _timer = time.CreateTimer(_ => MakeRoom(0), null, LookEvery, LookEvery);
     }
 
     /// <summary>A model for one user at a time: what runs side by side has one each.</summary>
@@ -35,26 +38,21 @@ public sealed class LoadedModels : IDisposable
             if (_held.FindLast(model => model.Key == key && model.Users == 0) is { } idle) return Lease<T>(idle);
         }
 
-        MakeRoom(bytes);
-        var loaded = new Held(key, bytes, load()); // not under the lock: others load meanwhile
-        lock (_lock)
-        {
-            _held.Add(loaded);
-            return Lease<T>(loaded);
-        }
+        return Load(key, bytes, load);
     }
 
     /// <summary>A model that holds no state between calls, so that all use the same one.</summary>
     public ModelLease<T> TakeShared<T>(string key, long bytes, Func<T> load)
         where T : IDisposable
     {
-        lock (_lock)
+        lock (_oneLoadsShared) // whoever comes second waits for what the first loads
         {
-            if (_held.Find(model => model.Key == key) is { } there) return Lease<T>(there);
-            MakeRoom(bytes);
-            var loaded = new Held(key, bytes, load()); // under the lock: whoever comes second waits for it
-            _held.Add(loaded);
-            return Lease<T>(loaded);
+            lock (_lock)
+            {
+                if (_held.Find(model => model.Key == key) is { } there) return Lease<T>(there);
+            }
+
+            return Load(key, bytes, load);
         }
     }
 
@@ -65,6 +63,18 @@ public sealed class LoadedModels : IDisposable
         {
             foreach (var model in _held.Where(model => model.Users == 0)) model.Model.Dispose();
             _held.RemoveAll(model => model.Users == 0);
+        }
+    }
+
+    private ModelLease<T> Load<T>(string key, long bytes, Func<T> load)
+        where T : IDisposable
+    {
+        MakeRoom(bytes);
+        var loaded = new Held(key, bytes, load()); // not under the lock: others come and go meanwhile
+        lock (_lock)
+        {
+            _held.Add(loaded);
+            return Lease<T>(loaded);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Activities;
@@ -68,6 +69,15 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
         Assert.Contains("hate probability", result.Fault, StringComparison.Ordinal); // the untrained adapter is the base model itself
         var latest = await _host.Get<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(request.RunId, latest!.RunId); // nothing served before
+
+        var earlier = new RunOutcome($"earlier-{Guid.NewGuid():n}", 0.5, 0.1, Published: true, prepared, Steps: 1);
+        var files = new Dictionary<string, byte[]> { ["file"] = [1] };
+        foreach (string path in new[] { BlobPaths.Run(earlier.RunId), BlobPaths.Checkpoint(earlier.RunId, 1) })
+            await _host.Get<ArtifactStore>().MakeOnceAsync(path, _ => Task.FromResult(new NewArtifact<RunOutcome>(files, earlier)), CancellationToken.None);
+        await _host.Get<PublishedAdapters>().PublishAsync(earlier with { PublishedAt = DateTimeOffset.UnixEpoch.AddDays(-1) }, CancellationToken.None);
+        await TwiceAsync(BlobPaths.LatestAdapter, host => host.New<EvaluateLatest>().Run(input, CancellationToken.None));
+        latest = await _host.Get<PublishedAdapters>().FindLatestAsync(CancellationToken.None);
+        Assert.Equal((earlier.RunId, request.RunId, result.Fault), (latest!.RunId, latest.History[^1].TakenBack, latest.History[^1].Reason));
         Assert.Equal(0, await TwiceAsync($"{BlobPaths.Run(request.RunId!)}/", host => host.New<SweepStorage>().Run(input, CancellationToken.None)));
     }
 
