@@ -5,9 +5,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
+using RlhfFunctions.Telemetry;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
 builder.Services.Configure<WorkerOptions>(options => options.Serializer = new JsonObjectSerializer(ContractsJson.Options));
+builder.AddTelemetry();
 builder.Services.AddRlhf(builder.Configuration);
 builder.Build().Run();

@@ -79,7 +79,8 @@ verify.SetAction(arguments => VerifyCommand.Run(
     new VerifyOptions(arguments.GetValue(originalModel), arguments.GetValue(originalReward), arguments.GetValue(originalDialogues)),
     AnsiConsole.Console));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage.") { demo, start, import, describe, verify };
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, start, import, describe, verify };
+foreach (var command in new ClientCommands(AnsiConsole.Console).All()) root.Add(command);
 foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {
     option.Recursive = true;

@@ -6,6 +6,7 @@ using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Storage;
+using RlhfFunctions.Telemetry;
 
 namespace RlhfFunctions.Activities;
 
@@ -50,7 +51,9 @@ public sealed class PpoUpdate(RunRequests requests, Checkpoints checkpoints, Pol
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds });
+                var report = Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds };
+                Instruments.StepDone(input.RunId, input.Shards.Sum(shard => shard.ResponseTokens), report);
+                return new NewArtifact<StepReport>(files, report);
             },
             cancellation);
     }
