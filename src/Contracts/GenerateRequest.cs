@@ -5,9 +5,6 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The body of POST /api/generate: prompts or dialogues, and how to continue them.</summary>
 public sealed record GenerateRequest
 {
-    /// <summary>Texts at once, at most.</summary>
-    public const int MaxTexts = 256;
-
     /// <summary>Prompts, taken as they are.</summary>
     public IReadOnlyList<string>? Prompts { get; init; }
 

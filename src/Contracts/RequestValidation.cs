@@ -17,7 +17,7 @@ public static class RequestValidation
     }
 
     /// <summary>As above, of a request for texts.</summary>
-    public static IReadOnlyDictionary<string, string[]> Check(GenerateRequest request)
+    public static IReadOnlyDictionary<string, string[]> Check(GenerateRequest request, Limits limits)
     {
         var errors = new Dictionary<string, List<string>>();
         CheckObject(request, "", errors);
@@ -28,20 +28,30 @@ public static class RequestValidation
         else
         {
             var (field, texts) = request.Prompts is { } prompts ? ("prompts", prompts) : ("dialogues", request.Dialogues!);
-            if (texts.Count is 0 or > GenerateRequest.MaxTexts) Add(errors, field, $"must hold 1 to {GenerateRequest.MaxTexts} texts, but holds {texts.Count}.");
-            for (int i = 0; i < texts.Count; i++)
+            if (texts.Count == 0 || texts.Count > limits.Prompts) Add(errors, field, $"must hold 1 to {limits.Prompts} texts, but holds {texts.Count}.");
+            for (int i = 0; i < texts.Count && i < limits.Prompts; i++)
             {
-                if (string.IsNullOrEmpty(texts[i])) Add(errors, $"{field}[{i}]", "must not be empty.");
+                if (texts[i] is "") Add(errors, $"{field}[{i}]", "must not be empty.");
+                if (texts[i] is { } text && text.Length > limits.PromptCharacters)
+                    Add(errors, $"{field}[{i}]", $"must not be longer than {limits.PromptCharacters} characters, but has {text.Length}.");
             }
         }
 
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 
+    /// <summary>As above, of the app's own settings.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(Limits limits)
+    {
+        var errors = new Dictionary<string, List<string>>();
+        CheckObject(limits, "", errors);
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
     private static void CheckAcrossFields(RunRequest request, Action<string, string> add)
     {
         var ppo = request.Ppo;
-        int stepSize = ppo.MiniBatchSize * ppo.GradientAccumulationSteps;
+        long stepSize = (long)ppo.MiniBatchSize * ppo.GradientAccumulationSteps;
         if (stepSize > 0 && ppo.BatchSize % stepSize != 0)
             add("ppo.batchSize", $"must be a multiple of miniBatchSize × gradientAccumulationSteps = {stepSize}, but is {ppo.BatchSize}.");
         if (request.Compute.RolloutShards > ppo.BatchSize)

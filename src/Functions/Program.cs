@@ -9,6 +9,9 @@ using RlhfFunctions.Telemetry;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
+#if !GPU
+builder.UseWhen<RlhfFunctions.Http.HttpBoundary>(RlhfFunctions.Http.HttpBoundary.IsFor);
+#endif
 builder.Services.Configure<WorkerOptions>(options => options.Serializer = new JsonObjectSerializer(ContractsJson.Options));
 builder.AddTelemetry();
 builder.Services.AddRlhf(builder.Configuration);

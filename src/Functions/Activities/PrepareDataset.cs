@@ -1,8 +1,10 @@
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -2,8 +2,11 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Compute;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Hosting;
@@ -23,6 +26,7 @@ public static class RlhfServices
     {
         services.AddLogging();
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(_ => ReadLimits(configuration));
         services.AddSingleton(_ => OpenStorage(configuration));
         services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
@@ -39,6 +43,8 @@ public static class RlhfServices
         services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
+        services.AddSingleton<RunRecords>();
+        services.AddSingleton<RequestChecks>();
         services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
@@ -46,6 +52,14 @@ public static class RlhfServices
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
         return services;
+    }
+
+    private static Limits ReadLimits(IConfiguration configuration)
+    {
+        var limits = configuration.GetSection("RlhfLimits").Get<Limits>() ?? new Limits();
+        return RequestValidation.Check(limits).FirstOrDefault() is ({ } name, var problems)
+            ? throw new InvalidInputException($"The setting RlhfLimits__{name} {problems[0]}")
+            : limits;
     }
 
     private static BlobServiceClient OpenStorage(IConfiguration configuration)

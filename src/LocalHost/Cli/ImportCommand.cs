@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
 using RlhfFunctions.LocalHost.Hosting;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 using Spectre.Console;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Hub;
