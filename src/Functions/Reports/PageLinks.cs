@@ -14,7 +14,7 @@ internal sealed record PageLinks(string? Code)
 
     public string Run(string runId)
     {
-        return With($"/api/pages/runs/{runId}");
+        return With($"/api/runs/{runId}/report");
     }
 
     /// <summary>A published file.</summary>

@@ -40,7 +40,7 @@ internal static class RunTables
             ("seed", $"{run.Request.Seed}"),
             ("phase", progress?.Phase.ToString().ToLowerInvariant()),
             ("steps", progress is null ? null : $"{progress.Step} of {progress.Steps}"),
-            ("time left", progress?.SecondsLeft is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Ceiling(seconds.Value)).ToString("c", CultureInfo.InvariantCulture) : null),
+            ("time left", progress?.SecondsLeft is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Ceiling(seconds)).ToString("c", CultureInfo.InvariantCulture) : null),
             ("reward", progress?.LastStep is { } step ? $"{step.Reward:F2}" : null),
             ("KL, nats per response", progress?.LastStep?.Kl is { } kl ? $"{kl:F2}" : null),
             ("hate before", (run.Outcome?.HateBefore ?? progress?.HateBefore) is { } before ? $"{before:F3}" : null),

@@ -35,14 +35,15 @@ internal static class SampleReport
         return ReportPage.Render(report ?? Report, Metrics(steps), TinyRun.Request("sample"), published: true);
     }
 
-    private static JsonObject[] Metrics(int steps)
+    /// <summary>Curves that differ from run to run.</summary>
+    public static JsonObject[] Metrics(int steps, int run = 1)
     {
         string[] names =
         [
             MetricNames.RewardMean, MetricNames.HateProbability, MetricNames.Kl, MetricNames.ResponseLengthMean, MetricNames.PolicyLoss, MetricNames.ValueLoss,
         ];
         return [.. Enumerable.Range(0, steps).Select(step => new JsonObject(
-            names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(Math.Sin(step * 0.3) * Math.Pow(10, i - 3)))).Prepend(new("step", step))))];
+            names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(Math.Sin(step * 0.3 / run) * Math.Pow(10, i - 3)))).Prepend(new("step", step))))];
     }
 
     private static PolicyMeasurement Side(double hate, double rouge, double tokens)
