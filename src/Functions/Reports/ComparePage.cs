@@ -1,4 +1,3 @@
-using System.Globalization;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Reports;
@@ -23,7 +22,7 @@ internal static class ComparePage
             ? (Html)$"<p id=\"figures\" tabindex=\"-1\">No run is chosen. Choose some in the <a href=\"{links.Runs}\">list of runs</a>.</p>\n"
             : $"""
             <h2 id="figures" tabindex="-1">What they came to</h2>
-            {Figures(runs, links)}<h2>Learning</h2>
+            {Summary(runs, links)}<h2>Learning</h2>
             <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
             <div class="charts">
             {charts}</div>
@@ -33,19 +32,19 @@ internal static class ComparePage
         return Page.Render("Comparison of runs", links, ("figures", "the figures"), header, main);
     }
 
-    private static Html Figures(IReadOnlyList<(RunView View, RunSteps Steps)> runs, PageLinks links)
+    private static Html Summary(IReadOnlyList<(RunView View, RunSteps Steps)> runs, PageLinks links)
     {
         return $"""
-            <div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="stack wide"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">steps</th><th scope="col">hate before</th><th scope="col">hate after</th><th scope="col">last reward</th><th scope="col">last KL</th><th scope="col">serves</th></tr></thead><tbody>
+            <div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="stack wide"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">steps</th><th scope="col">hate before</th><th scope="col">hate after</th><th scope="col">last reward</th><th scope="col">last KL</th><th scope="col">published</th></tr></thead><tbody>
             {runs.Select<(RunView View, RunSteps Steps), Html>(run => $"""
             <tr><th scope="row"><a href="{links.Run(run.View.RunId)}">{run.View.RunId}</a></th>
             <td data-label="state">{RunState.Badge(run.View.Status)}</td>
             <td data-label="steps">{run.Steps.Metrics.Count}</td>
-            <td data-label="hate before">{Number(run.View.Outcome?.HateBefore ?? run.View.Progress?.HateBefore, "F3")}</td>
-            <td data-label="hate after">{Number(run.View.Outcome?.HateAfter, "F3")}</td>
-            <td data-label="last reward">{Number(Last(run.Steps, MetricNames.RewardMean), "F2")}</td>
-            <td data-label="last KL">{Number(Last(run.Steps, MetricNames.Kl), "F2")}</td>
-            <td data-label="serves">{(run.View.Outcome is { } outcome ? outcome.Published ? "was published" : "was not published" : "")}</td></tr>
+            <td data-label="hate before">{Figures.Text(run.View.Outcome?.HateBefore ?? run.View.Progress?.HateBefore, "F3")}</td>
+            <td data-label="hate after">{Figures.Text(run.View.Outcome?.HateAfter, "F3")}</td>
+            <td data-label="last reward">{Figures.Text(Last(run.Steps, MetricNames.RewardMean), "F2")}</td>
+            <td data-label="last KL">{Figures.Text(Last(run.Steps, MetricNames.Kl), "F2")}</td>
+            <td data-label="published">{(run.View.Outcome is { } outcome ? outcome.Published ? "yes" : "no" : "")}</td></tr>
 
             """)}</tbody></table></div>
 
@@ -65,10 +64,5 @@ internal static class ComparePage
     private static double? Last(RunSteps run, string metric)
     {
         return run.Metrics.LastOrDefault(step => step.ContainsKey(metric))?[metric]?.GetValue<double>();
-    }
-
-    private static string Number(double? value, string format)
-    {
-        return value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Reports;
@@ -6,7 +5,10 @@ namespace RlhfFunctions.Reports;
 /// <summary>A run that has published nothing: what it does, and its curves so far. While it is under way the page keeps itself up to date.</summary>
 internal static class LivePage
 {
-    private const int RefreshSeconds = 2;
+    private const int MinRefreshSeconds = 2, MaxRefreshSeconds = 30;
+
+    /// <summary>Each step done is read again at each refresh, so a long run is looked at less often.</summary>
+    private const int StepsPerSecond = 20;
 
     /// <param name="run">The run.</param>
     /// <param name="steps">The steps it has done.</param>
@@ -25,7 +27,7 @@ internal static class LivePage
             <p class="verdict">{RunState.Badge(run.Status)} {RunState.Describe(run)}</p>
             {Notices(run)}</div>
             <div data-part="figures">
-            {Figures(run)}</div>
+            {Summary(run)}</div>
             <h2>Learning</h2>
             <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
             <div data-part="charts">
@@ -33,7 +35,7 @@ internal static class LivePage
             <h2>Settings</h2>
             {Settings.Whole(run.Request)}
             """;
-        return Page.Render($"Run {run.RunId}", links, ("state", "how it fares"), header, main, isUnderWay ? RefreshSeconds : null);
+        return Page.Render($"Run {run.RunId}", links, ("state", "how it fares"), header, main, isUnderWay ? Math.Clamp(steps.Metrics.Count / StepsPerSecond, MinRefreshSeconds, MaxRefreshSeconds) : null);
     }
 
     private static Html Notices(RunView run)
@@ -42,17 +44,17 @@ internal static class LivePage
         return $"{notices.OfType<string>().Select<string, Html>(notice => $"<p class=\"notice\">{notice}</p>\n")}";
     }
 
-    private static Html Figures(RunView run)
+    private static Html Summary(RunView run)
     {
         if (run.Progress is not { } progress) return Html.None;
         (string Name, string? Value)[] tiles =
         [
-            ("hate before, by the judge", Number(progress.HateBefore, "F3")),
-            ("reward", Number(progress.LastStep?.Reward, "F2")),
-            ("KL, nats per response", Number(progress.LastStep?.Kl, "F2")),
-            ("hate, by the reward", Number(progress.LastStep?.HateProbability, "F3")),
-            ("tokens per response", Number(progress.LastStep?.ResponseTokens, "F1")),
-            ("tokens per second", Number(progress.LastStep?.TokensPerSecond, "N0")),
+            ("hate before, by the judge", Figures.Text(progress.HateBefore, "F3")),
+            ("reward", Figures.Text(progress.LastStep?.Reward, "F2")),
+            ("KL, nats per response", Figures.Text(progress.LastStep?.Kl, "F2")),
+            ("hate, by the reward", Figures.Text(progress.LastStep?.HateProbability, "F3")),
+            ("tokens per response", Figures.Text(progress.LastStep?.ResponseTokens, "F1")),
+            ("tokens per second", Figures.Text(progress.LastStep?.TokensPerSecond, "N0")),
         ];
         return $"""
             <label class="muted" for="done">PPO steps done</label>
@@ -73,10 +75,5 @@ internal static class LivePage
             {RunCharts.Of(steps).Select((chart, i) => LineChart.Draw($"chart-{i}", chart))}</div>
 
             """;
-    }
-
-    private static string? Number(double? value, string format)
-    {
-        return value?.ToString(format, CultureInfo.InvariantCulture);
     }
 }

@@ -45,7 +45,7 @@ internal static class Page
         $"default-src 'none'; style-src '{Hash(Style)}'; script-src '{Hash(Script)}'; connect-src 'self'; form-action 'self'; base-uri 'none'";
 
     /// <param name="title">Of the window.</param>
-    /// <param name="links">To the other pages; null: this one lies by itself, as a file.</param>
+    /// <param name="links">The way back to the list; null: this is the list, or lies by itself as a file.</param>
     /// <param name="skip">Where the skip link leads: an id and what is there.</param>
     /// <param name="header">From the heading of the first level on.</param>
     /// <param name="main">What the page is about.</param>

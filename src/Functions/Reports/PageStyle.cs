@@ -15,7 +15,7 @@ internal static class PageStyle
           font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; overflow-wrap: anywhere; }
         h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; } h3 { font-size: 1rem; margin: 0 0 .5rem; }
         a { color: var(--line); } nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none; margin: 0; padding: 0 0 .6rem; border-bottom: 1px solid var(--rule); }
-        nav a { display: inline-block; padding: .3rem 0; } nav [aria-current] { color: var(--text); font-weight: 600; text-decoration: none; }
+        nav a { display: inline-block; padding: .3rem 0; }
         p { max-width: 46rem; } .muted, .unit, .note { color: var(--muted); } .unit { font-weight: normal; }
         .skip { position: absolute; left: -999rem; } .skip:focus { left: 1rem; top: .5rem; padding: .5rem 1rem; background: var(--back); z-index: 1; }
         :focus-visible { outline: 3px solid var(--line); outline-offset: 2px; border-radius: 3px; }
@@ -25,8 +25,8 @@ internal static class PageStyle
         .state.running { color: var(--line); } .state.completed { color: var(--good); } .state.failed, .state.terminated { color: var(--bad); }
         progress { width: 100%; height: .9rem; accent-color: var(--line); display: block; }
         .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1rem 0; }
-        .tiles div { padding: .6rem .8rem; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; min-width: 0; }
-        .tiles dt { color: var(--muted); font-size: .85rem; } .tiles dd { margin: 0; font-size: 1.3rem; font-variant-numeric: tabular-nums; }
+        .tiles div { padding: .6rem .8rem; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; min-width: 0; display: flex; flex-direction: column; }
+        .tiles dt { color: var(--muted); font-size: .85rem; } .tiles dd { margin: auto 0 0; font-size: 1.3rem; font-variant-numeric: tabular-nums; }
         button { font: inherit; padding: .45rem 1.1rem; color: var(--back); background: var(--line); border: 0; border-radius: 6px; cursor: pointer; }
         .pick { display: inline-flex; align-items: center; gap: .5rem; } input[type=checkbox] { width: 1.15rem; height: 1.15rem; margin: 0; accent-color: var(--line); }
         table { border-collapse: collapse; font-variant-numeric: tabular-nums; }

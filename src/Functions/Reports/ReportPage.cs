@@ -42,7 +42,7 @@ internal static class ReportPage
     {
         (string Name, string What)[] files =
         [
-            (RunFiles.AdapterWeights, "the adapter, which PEFT reads together with"), (RunFiles.AdapterConfig, "its configuration"),
+            (RunFiles.AdapterWeights, "the weights of the adapter"), (RunFiles.AdapterConfig, "its configuration; PEFT reads a folder with both"),
             (RunFiles.Evaluation, "the figures of this page"), (RunFiles.Samples, "every held-out sample, before and after"),
             (RunFiles.Metrics, "all metrics, a line a step"), (RunFiles.Events, "the same for TensorBoard"),
         ];

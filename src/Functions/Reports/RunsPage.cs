@@ -11,14 +11,14 @@ internal static class RunsPage
     {
         Html header = $"""
             <h1>Runs</h1>
-            <p class="muted">{(runs.Count == 0 ? "None yet" : runs.Count == 1 ? "One" : $"{runs.Count}")}, the newest first.</p>
+            <p class="muted">{(runs.Count == 0 ? "There are none yet." : $"{runs.Count}, the newest first.")}</p>
 
             """;
         Html none = $"""
             <p id="runs" tabindex="-1">POST /api/runs starts one; samples/demo.json is a request to begin with.</p>
 
             """;
-        return Page.Render("Runs", links, ("runs", "the list"), header, runs.Count == 0 ? none : Table(runs, links));
+        return Page.Render("Runs", null, ("runs", "the list"), header, runs.Count == 0 ? none : Table(runs, links));
     }
 
     private static Html Table(IReadOnlyList<RunListItem> runs, PageLinks links)
@@ -43,16 +43,11 @@ internal static class RunsPage
             <td data-label="state">{RunState.Badge(run.Status)}</td>
             <td data-label="started"><time datetime="{run.CreatedAt.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ}">{run.CreatedAt.UtcDateTime:yyyy-MM-dd HH:mm} UTC</time></td>
             <td data-label="steps">{(progress is null ? "" : $"{progress.Step} of {progress.Steps}")}</td>
-            <td data-label="reward">{Number(progress?.LastStep?.Reward, "F2")}</td>
-            <td data-label="KL">{Number(progress?.LastStep?.Kl, "F2")}</td>
-            <td data-label="hate before">{Number(progress?.HateBefore, "F3")}</td>
+            <td data-label="reward">{Figures.Text(progress?.LastStep?.Reward, "F2")}</td>
+            <td data-label="KL">{Figures.Text(progress?.LastStep?.Kl, "F2")}</td>
+            <td data-label="hate before">{Figures.Text(progress?.HateBefore, "F3")}</td>
             <td data-label=""><label class="pick"><input type="checkbox" name="run" value="{run.RunId}" aria-label="Compare {run.RunId}"/><span aria-hidden="true">compare</span></label></td></tr>
 
             """;
-    }
-
-    private static string Number(double? value, string format)
-    {
-        return value?.ToString(format, System.Globalization.CultureInfo.InvariantCulture) ?? "";
     }
 }

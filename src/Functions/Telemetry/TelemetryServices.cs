@@ -17,7 +17,7 @@ namespace RlhfFunctions.Telemetry;
 internal static class TelemetryServices
 {
     /// <summary>.NET's own spans of what is asked of storage and of the engine: they tie the engine's spans to those of the function that asked.</summary>
-    private const string HttpClients = "System.Net.Http";
+    private static readonly string[] Clients = ["System.Net.Http", "Grpc.Net.Client"];
 
     /// <summary>
     /// Settings: <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> and the others of OpenTelemetry's standard, for any collector;
@@ -36,7 +36,7 @@ internal static class TelemetryServices
         var telemetry = builder.Services.AddOpenTelemetry()
             .UseFunctionsWorkerDefaults()
             .WithLogging(null, log => log.IncludeScopes = true)
-            .WithTracing(spans => spans.AddSource(Stage.SourceName, HttpClients).AddProcessor(new RunTag()))
+            .WithTracing(spans => spans.AddSource([Stage.SourceName, .. Clients]).AddProcessor(new RunTag()))
             .WithMetrics(metrics => metrics.AddMeter(Instruments.MeterName));
         if (exportsToCollector) telemetry.UseOtlpExporter();
         if (exportsToMonitor) telemetry.UseAzureMonitorExporter(monitor => monitor.Credential = Credential(builder.Configuration["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]));

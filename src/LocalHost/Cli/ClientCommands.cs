@@ -17,11 +17,17 @@ internal sealed class ClientCommands(IAnsiConsole console)
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(1);
 
-    private readonly Option<Uri> _url = new("--url")
+    private readonly Option<Uri?> _url = new("--url")
     {
         Description = $"The app's address; its function key is taken from the environment variable {KeyVariable}.",
         DefaultValueFactory = _ => new Uri("http://localhost:7071"),
         HelpName = "URL",
+        CustomParser = given =>
+        {
+            if (Uri.TryCreate(given.Tokens.Single().Value, UriKind.Absolute, out var url) && url.Scheme.StartsWith("http", StringComparison.Ordinal)) return url;
+            given.AddError($"{given.Tokens.Single().Value} is no address of an app: it begins with http:// or https://.");
+            return null;
+        },
     };
 
     private readonly Option<bool> _json = new("--json") { Description = "Print what the app answered, as JSON." };

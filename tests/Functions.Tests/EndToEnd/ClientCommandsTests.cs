@@ -87,6 +87,17 @@ public sealed class ClientCommandsTests(RunTests.FinishedRun finished)
         Assert.Equal(("sesame", ""), (key, query));
     }
 
+    [Theory]
+    [InlineData("localhost:7071")]
+    [InlineData("ftp://localhost")]
+    [InlineData("here")]
+    public void An_address_that_is_none_is_refused(string url)
+    {
+        var root = new RootCommand();
+        foreach (var command in new ClientCommands(Spectre.Console.AnsiConsole.Console).All()) root.Add(command);
+        Assert.Contains("is no address", Assert.Single(root.Parse(["runs", "--url", url]).Errors).Message, StringComparison.Ordinal);
+    }
+
     private static async Task<IReadOnlyList<string>> RunAsync(params string[] arguments)
     {
         using var text = new ConsoleText();

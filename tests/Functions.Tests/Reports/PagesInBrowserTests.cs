@@ -37,14 +37,12 @@ public sealed class PagesInBrowserTests : IDisposable
         }
     }
 
-    [Theory]
-    [InlineData(400, false)]
-    [InlineData(1280, true)]
-    public async Task Axe_finds_no_violation(int width, bool isDark)
+    [Fact]
+    public async Task Axe_finds_no_violation()
     {
         string axe = new BundledAxeScriptProvider().GetScript();
         await using var browser = await Browser.StartAsync();
-        foreach (string name in SamplePages.All.Keys)
+        foreach (var (name, width, isDark) in SamplePages.All.Keys.SelectMany((name, i) => new[] { (name, 400, i % 2 == 0), (name, 1280, i % 2 == 1) }))
         {
             await browser.ShowAsync(File(name), width, isDark);
             await browser.EvaluateAsync<int>(axe + ";(document.querySelectorAll('details').forEach(d => d.open = true), 0)");

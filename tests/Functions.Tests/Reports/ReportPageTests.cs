@@ -60,9 +60,9 @@ public sealed class ReportPageTests
     public void A_KL_below_the_least_there_can_be_is_explained()
     {
         var report = SampleReport.Report;
-        Assert.Null(Comparison.Doubt(report)); // 1.41 and 0.71
+        Assert.Null(Comparison.Doubt(report)); // 1.41 and 0.55
         MetricSummary Kl(double mean, double margin) => new(mean, 1, mean - margin, mean + margin, 4);
-        Assert.Contains("their intervals overlap", Comparison.Doubt(report with { Kl = report.Kl with { HeldOut = Kl(0.65, 0.1) } })!, StringComparison.Ordinal);
+        Assert.Contains("their intervals overlap", Comparison.Doubt(report with { Kl = report.Kl with { HeldOut = Kl(0.5, 0.1) } })!, StringComparison.Ordinal);
         string doubt = Comparison.Doubt(report with { Kl = report.Kl with { HeldOut = Kl(0.2, 0.1) } })!;
         Assert.Contains("evaluation.samplesPerDialogue", doubt, StringComparison.Ordinal);
         Assert.Contains(doubt, Parse(SampleReport.Page(report with { Kl = report.Kl with { HeldOut = Kl(0.2, 0.1) } })).Root!.Value, StringComparison.Ordinal);
@@ -108,7 +108,7 @@ public sealed class ReportPageTests
     {
         var page = Parse(SampleReport.Page());
         string text = page.Root!.Value;
-        foreach (string figure in new[] { "0.562 (0.532 – 0.592)", "0.072 (0.042 – 0.102)", "1.41 (1.21 – 1.61)", "0.71", "63 %", "96 %", "ppo.learningRate", "file:samples/models/judge" })
+        foreach (string figure in new[] { "0.562 (0.532 – 0.592)", "0.072 (0.042 – 0.102)", "1.41 (1.21 – 1.61)", "0.55 (0.42 – 0.71)", "63 %", "96 %", "ppo.learningRate", "file:samples/models/judge" })
             Assert.Contains(figure, text, StringComparison.Ordinal);
         foreach (var sample in SampleReport.Report.Samples)
         {

@@ -19,7 +19,7 @@ internal static class SampleReport
         Steps = 40,
         Before = Side(0.562, 0.54, 19.2),
         After = Side(0.072, 0.558, 18.3),
-        Kl = new KlSummary(1.4, 2.1, Metric(1.41, 0.2), 0.712),
+        Kl = new KlSummary(1.4, 2.1, Metric(1.41, 0.2), 0.549),
         SecondsByStage = new SecondsByStage(1, 20, 30, 4, 0.5),
         Samples =
         [

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.IO.Compression;
 using System.Net;
 using System.Text;
 using Google.Protobuf;
@@ -19,7 +20,7 @@ internal sealed record CollectedSpan(string Service, string Source, Span Span)
     public string? this[string attribute] => Span.Attributes.FirstOrDefault(one => one.Key == attribute)?.Value.StringValue;
 }
 
-/// <summary>A collector of OpenTelemetry's protocol over HTTP, that keeps what it is sent.</summary>
+/// <summary>A collector of OpenTelemetry's protocol over HTTP, and an endpoint of Azure Monitor, that keep what they are sent.</summary>
 internal sealed class Collector : IAsyncDisposable
 {
     private readonly WebApplication _server;
@@ -36,6 +37,9 @@ internal sealed class Collector : IAsyncDisposable
 
     public ConcurrentQueue<LogRecord> Logs { get; } = new();
 
+    /// <summary>What came in Azure Monitor's own form: JSON, a line each.</summary>
+    public ConcurrentQueue<string> Monitored { get; } = new();
+
     /// <summary>The environment of a program that reports here, soon and whole.</summary>
     public IReadOnlyDictionary<string, string> Environment => new Dictionary<string, string>
     {
@@ -44,6 +48,8 @@ internal sealed class Collector : IAsyncDisposable
         ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
         ["OTEL_BLRP_SCHEDULE_DELAY"] = "200",
         ["OTEL_METRIC_EXPORT_INTERVAL"] = "500",
+        ["APPLICATIONINSIGHTS_CONNECTION_STRING"] = $"InstrumentationKey={Guid.Empty};IngestionEndpoint={_server.Urls.Single()}/",
+        ["APPLICATIONINSIGHTS_STATSBEAT_DISABLED"] = "true",
     };
 
     public static async Task<Collector> StartAsync()
@@ -56,6 +62,7 @@ internal sealed class Collector : IAsyncDisposable
         server.MapPost("/v1/traces", http => collector.TakeAsync(http, ExportedSpans.Parser, collector.Add));
         server.MapPost("/v1/metrics", http => collector.TakeAsync(http, ExportedMetrics.Parser, collector.Add));
         server.MapPost("/v1/logs", http => collector.TakeAsync(http, ExportedLogs.Parser, collector.Add));
+        server.MapPost("/v2.1/track", collector.TakeMonitorAsync);
         await server.StartAsync();
         return collector;
     }
@@ -79,6 +86,15 @@ internal sealed class Collector : IAsyncDisposable
         await http.Request.Body.CopyToAsync(body);
         _bodies.Enqueue(body.ToArray());
         add(parser.ParseFrom(body.ToArray()));
+    }
+
+    private async Task TakeMonitorAsync(HttpContext http)
+    {
+        bool isPacked = http.Request.Headers.ContentEncoding == "gzip";
+        using var text = new StreamReader(isPacked ? new GZipStream(http.Request.Body, CompressionMode.Decompress) : http.Request.Body);
+        string body = await text.ReadToEndAsync();
+        _bodies.Enqueue(Encoding.UTF8.GetBytes(body));
+        foreach (string line in body.Split('\n', StringSplitOptions.RemoveEmptyEntries)) Monitored.Enqueue(line);
     }
 
     private void Add(ExportedSpans exported)

@@ -1,4 +1,5 @@
 using System.Net.Http.Json;
+using Azure.Identity;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Telemetry;
@@ -78,6 +79,22 @@ public sealed class TelemetryTests(TelemetryTests.ObservedRun observed) : IClass
     }
 
     [Fact]
+    public void Azure_Monitor_hears_the_same_where_it_is_set()
+    {
+        Assert.Contains(observed.Collector.Monitored, line => line.Contains("\"function PpoUpdate\"", StringComparison.Ordinal) && line.Contains($"\"{RunTag.Name}\":\"{ObservedRun.Id}\"", StringComparison.Ordinal));
+        Assert.Contains(observed.Collector.Monitored, line => line.Contains("\"rlhf.steps\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Azure_Monitor_is_told_by_the_identity_that_is_named_or_by_the_key_of_the_connection_string()
+    {
+        Assert.Null(TelemetryServices.Credential(null));
+        Assert.Null(TelemetryServices.Credential("ClientId=11111111-2222-3333-4444-555555555555"));
+        Assert.IsType<ManagedIdentityCredential>(TelemetryServices.Credential("ClientId=11111111-2222-3333-4444-555555555555;Authorization=AAD")); // as infra/bicep sets it
+        Assert.IsType<ManagedIdentityCredential>(TelemetryServices.Credential("Authorization=AAD"));
+    }
+
+    [Fact]
     public void No_text_and_no_key_is_told()
     {
         Assert.True(observed.Collector.Heard(ObservedRun.Id)); // it does hear
@@ -107,7 +124,7 @@ public sealed class TelemetryTests(TelemetryTests.ObservedRun observed) : IClass
             Collector = await Collector.StartAsync();
             await _app.StartAsync(Collector.Environment);
             using var accepted = await _app.PostRunAsync(TinyRun.Request(Id, Steps));
-            View = await _app.WaitAsync(Id, view => view.Status == "Completed", TimeSpan.FromMinutes(2));
+            View = await _app.WaitAsync(Id, view => view.Status == "Completed", TimeSpan.FromMinutes(4));
             using var written = await _app.Http.PostAsJsonAsync($"/api/generate?code={Key}", new { runId = Id, prompts = new[] { Prompt } });
             using var refused = await _app.Http.PostAsJsonAsync($"/api/generate?code={Key}", new { prompts = Malformed });
             Assert.True(written.IsSuccessStatusCode);
