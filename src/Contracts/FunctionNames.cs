@@ -14,6 +14,7 @@ public static class FunctionNames
     public const string ListAdapters = nameof(ListAdapters);
     public const string Generate = nameof(Generate);
     public const string GetHealth = nameof(GetHealth);
+    public const string NoSuchAddress = nameof(NoSuchAddress);
     public const string NightlyTimer = nameof(NightlyTimer);
     public const string DialoguesUploaded = nameof(DialoguesUploaded);
 

@@ -19,7 +19,7 @@ public sealed record ImportProgress(string Item, long Done, long? Total);
 /// Brings models into Blob storage, once for each content: from a folder, or from the hub without a stop on this machine's disk.
 /// Every file is an artefact of its own, so an import that was cut off goes on with the file it was at.
 /// </summary>
-public sealed partial class ModelImports(SourceFiles sources, HubClient hub, ArtifactStore artifacts, ModelFolders folders, ModelCacheFolder cache)
+public sealed partial class ModelImports(SourceFiles sources, HubClient hub, ArtifactStore artifacts, ModelFolders folders, ModelCacheFolder cache, Limits limits)
 {
     /// <returns>The model's path in Blob storage, models/{name}; for NF4 that of its 4-bit form.</returns>
     /// <exception cref="InvalidInputException">The source is no model, or not one that can be quantised.</exception>
@@ -30,7 +30,7 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
             return await ImportRepositoryAsync(SourceFiles.CheckedModel(repository), precision, progress, cancellation);
         if (await sources.CheckModelAsync(source, cancellation) is { } problem) throw new InvalidInputException(problem);
         return Source.Parse(source) is FileSource folder
-            ? await ImportFolderAsync(sources.PathOf(folder), precision, progress, cancellation)
+            ? await ImportFolderAsync(folder, precision, progress, cancellation)
             : await FinishAsync(Source.Parse(source).Name, precision, import: () => Task.CompletedTask, progress, cancellation);
     }
 
@@ -46,15 +46,15 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
         async Task ImportAsync()
         {
             var repository = resolved ?? await hub.ResolveAsync(source, cancellation);
-            var files = ModelFiles.Of(repository).Select(file => new ModelFile(file.Name, file.Size, () => hub.Open(repository, file)));
+            var files = ModelFiles.Of(repository).Select(file => new ModelFile(file.Name, file.Size, () => hub.Open(repository, file, limits.HubFileBytes)));
             await StoreAsync(path, files, progress, cancellation);
         }
     }
 
     private async Task<string> ImportFolderAsync(
-        string folder, ModelPrecision precision, IProgress<ImportProgress> progress, CancellationToken cancellation)
+        FileSource source, ModelPrecision precision, IProgress<ImportProgress> progress, CancellationToken cancellation)
     {
-        var names = ModelFiles.In(folder);
+        string folder = sources.ModelFolder(source, out var names);
         string path = BlobPaths.Model($"{Path.GetFileName(Path.TrimEndingDirectorySeparator(folder))}-{await HashAsync(folder, names, cancellation)}");
         return await FinishAsync(path, precision, () => StoreAsync(path, FilesIn(folder, names), progress, cancellation), progress, cancellation);
     }
@@ -82,8 +82,8 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
                 cancellation.ThrowIfCancellationRequested();
                 progress.Report(new ImportProgress("4-bit weights", done, total));
             });
-            var written = ModelFiles.In(work);
-            var kept = ModelFiles.In(folder).Where(name => !written.Contains(name) && !ModelFiles.IsWeights(name));
+            var written = ModelFiles.Select(NamesIn(work), "The quantised model");
+            var kept = ModelFiles.Select(NamesIn(folder), path).Where(name => !written.Contains(name) && !ModelFiles.IsWeights(name));
             await StoreAsync(quantized, FilesIn(work, written).Concat(FilesIn(folder, kept)), progress, cancellation);
         }
         catch (InvalidDataException e)
@@ -130,6 +130,11 @@ public sealed partial class ModelImports(SourceFiles sources, HubClient hub, Art
         var config = (await artifacts.GetAsync<object>(path, cancellation)).Files.FirstOrDefault(file => file.Name == ModelFiles.Config)
             ?? throw new InvalidInputException($"{path} in Blob storage holds no {ModelFiles.Config}: it is no model. Name one that PrepareModel or import made.");
         return ConfigFile.Parse(await artifacts.ReadAsync(config, cancellation), config.Blob).Section("quantization_config") is not null;
+    }
+
+    private static IEnumerable<string> NamesIn(string folder)
+    {
+        return Directory.GetFiles(folder).Select(file => Path.GetFileName(file));
     }
 
     private static IEnumerable<ModelFile> FilesIn(string folder, IEnumerable<string> names)

@@ -17,9 +17,10 @@ public static class RlhfServices
     /// <summary>
     /// Settings: <c>AzureWebJobsStorage</c> (connection string), or by identity <c>AzureWebJobsStorage__accountName</c> or
     /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
-    /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
+    /// <c>RlhfFileRoot</c>, where relative file: sources start, and <c>RlhfFileRoots</c>, further folders that may be read (default: of
+    /// the app's folder only samples/, which is how it is in Azure); <c>RlhfLimits__…</c>, see <see cref="Limits"/>; <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
-    /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// (default: where the run did); <c>RlhfComputeDevices</c>, what runs can compute on where other machines compute than answer; <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
     /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
@@ -28,7 +29,7 @@ public static class RlhfServices
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(_ => ReadLimits(configuration));
         services.AddSingleton(_ => OpenStorage(configuration));
-        services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
+        services.AddSingleton(new ReadableFolders(configuration["RlhfFileRoot"], configuration["RlhfFileRoots"]));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
         services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
         services.AddSingleton(_ => HubSettings.Read(configuration));
@@ -44,6 +45,7 @@ public static class RlhfServices
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<RunRecords>();
+        services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
         services.AddSingleton<RequestChecks>();
         services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
         services.AddSingleton<PolicyPool>();

@@ -11,22 +11,26 @@ namespace RlhfFunctions.Http;
 /// POST /api/runs starts a run and answers 202 with its address. The same run id with the same body answers the same run, so
 /// a client that heard nothing may ask again; with another body it is refused.
 /// </summary>
-public sealed class StartRun(RunRecords runs, RequestChecks checks, TimeProvider time)
+public sealed class StartRun(RunRecords runs, RequestChecks checks, Limits limits, TimeProvider time)
 {
     [Function(FunctionNames.StartRun)]
     public async Task<IActionResult> Run(
         [HttpTrigger(AuthorizationLevel.Function, "post", Route = "runs")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<RunRequest>("The body is not a run request.", "samples/demo.json");
+        var request = await http.ReadAsync<RunRequest>(limits, "The body is not a run request.", "samples/demo.json");
         request = request with { RunId = request.RunId ?? RunId.New(time.GetUtcNow()) };
         if (await checks.CheckAsync(request, cancellation) is { Count: > 0 } errors)
             return Problem.Invalid("The run request cannot be run as it stands.", errors).ToResult();
 
-        if (!await runs.TryStartAsync(client, request, cancellation))
+        switch (await runs.StartAsync(client, request, cancellation))
         {
-            return new Problem(409, "run-exists", "Another run has this id.",
-                $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
+            case StartResult.IdTaken:
+                return new Problem(409, "run-exists", "Another run has this id.",
+                    $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
+            case StartResult.TooMany:
+                return new Problem(429, "too-many-runs", "Too many runs have not ended.",
+                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.") { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
         }
 
         string address = $"/api/runs/{request.RunId}";

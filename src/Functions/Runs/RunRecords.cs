@@ -6,20 +6,33 @@ using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Runs;
 
+/// <summary>What came of starting a run.</summary>
+public enum StartResult
+{
+    /// <summary>It is under way, or was already.</summary>
+    Started,
+
+    /// <summary>Another request has this id.</summary>
+    IdTaken,
+
+    /// <summary>As many runs as are allowed have not ended.</summary>
+    TooMany,
+}
+
 /// <summary>
 /// The one truth of a run, put together from the three that know of it: its request (that there is such a run, and since when), what
 /// it has published (that it is finished), and the engine (how it fares). The first two outlive the third.
 /// </summary>
-public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics)
+public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics, Limits limits)
 {
     /// <summary>What a run is called of which only the request is there.</summary>
     private const string NotStarted = nameof(NotStarted);
 
     /// <summary>Records a run and starts it. The same request again is the same run.</summary>
-    /// <returns>False when another request has this id.</returns>
-    public async Task<bool> TryStartAsync(DurableTaskClient engine, RunRequest request, CancellationToken cancellation)
+    public async Task<StartResult> StartAsync(DurableTaskClient engine, RunRequest request, CancellationToken cancellation)
     {
-        if (!await requests.TryRecordAsync(request, cancellation)) return false;
+        if (!await ExistsAsync(request.RunId!, cancellation) && await IsFullAsync(engine, cancellation)) return StartResult.TooMany;
+        if (!await requests.TryRecordAsync(request, cancellation)) return StartResult.IdTaken;
         var sources = new ModelSources(
             request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
         var state = new RlhfRunState
@@ -30,7 +43,7 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
             Shards = request.Compute.RolloutShards,
         };
         await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, state, cancellation);
-        return true;
+        return StartResult.Started;
     }
 
     /// <summary>The run's view, or null when there is no such run.</summary>
@@ -86,6 +99,21 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
         var instance = finished is null ? await engine.GetInstanceAsync(runId, getInputsAndOutputs: true, cancellation) : null;
         int steps = finished?.Result.Steps ?? instance?.ReadCustomStatusAs<RunProgress>()?.Step ?? 0;
         return await metrics.ReadAsync(runId, steps, cancellation);
+    }
+
+    private async Task<bool> IsFullAsync(DurableTaskClient engine, CancellationToken cancellation)
+    {
+        var unfinished = new OrchestrationQuery
+        {
+            Statuses = [OrchestrationRuntimeStatus.Pending, OrchestrationRuntimeStatus.Running, OrchestrationRuntimeStatus.Suspended],
+        };
+        int runs = 0;
+        await foreach (var instance in engine.GetAllInstancesAsync(unfinished).WithCancellation(cancellation))
+        {
+            if (instance.Name == FunctionNames.RlhfRun && ++runs >= limits.UnfinishedRuns) return true;
+        }
+
+        return false;
     }
 
     private static string StatusOf(OrchestrationMetadata? instance, bool isFinished)

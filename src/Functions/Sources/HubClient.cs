@@ -9,7 +9,8 @@ namespace RlhfFunctions.Sources;
 /// <summary>The Hugging Face hub, or a server with its interface: what a repository holds, and the files themselves.</summary>
 public sealed partial class HubClient(HubConnection hub)
 {
-    private static readonly TimeSpan Glance = TimeSpan.FromSeconds(10);
+    /// <summary>How long a request that is only checked waits for the hub; its answer is due in a few seconds.</summary>
+    private static readonly TimeSpan Glance = TimeSpan.FromSeconds(2.5);
 
     /// <summary>Looks up the commit that a revision stands for now, and the files of that commit.</summary>
     /// <exception cref="InvalidInputException">There is no such repository or revision, or it may not be read.</exception>
@@ -22,23 +23,47 @@ public sealed partial class HubClient(HubConnection hub)
     /// <summary>As <see cref="ResolveAsync"/>, in one short attempt; null: the hub does not answer now, but may later.</summary>
     public async Task<HubRepository?> TryResolveAsync(HubSource source, CancellationToken cancellation)
     {
+        return await GlanceAsync<HubRepository>(async soon => await ResolveOnceAsync(source, soon), cancellation);
+    }
+
+    /// <summary>A small file's content, in one short attempt; null: the hub does not give it now, or it is not small.</summary>
+    public Task<byte[]?> TryReadAsync(HubRepository repository, HubFile file, int mostBytes, CancellationToken cancellation)
+    {
+        return GlanceAsync(
+            async soon =>
+            {
+                if (file.Size > mostBytes) return null;
+                using var content = new MemoryStream();
+                await using var stream = Open(repository, file, mostBytes);
+                await stream.CopyToAsync(content, soon);
+                return content.ToArray();
+            },
+            cancellation);
+    }
+
+    /// <summary>A file's content, which is fetched while it is read.</summary>
+    /// <param name="repository">Where it is.</param>
+    /// <param name="file">One of its files.</param>
+    /// <param name="mostBytes">Beyond these it is refused.</param>
+    public Stream Open(HubRepository repository, HubFile file, long mostBytes)
+    {
+        string path = string.Join('/', file.Name.Split('/').Select(Uri.EscapeDataString));
+        return new HubStream(hub, Address($"{repository.Source.Name}/resolve/{repository.Commit}/{path}"), repository.Source, file, mostBytes);
+    }
+
+    private static async Task<T?> GlanceAsync<T>(Func<CancellationToken, Task<T?>> attempt, CancellationToken cancellation)
+        where T : class
+    {
         using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         soon.CancelAfter(Glance);
         try
         {
-            return await ResolveOnceAsync(source, soon.Token);
+            return await attempt(soon.Token);
         }
         catch (Exception e) when (e is HubFaultException or OperationCanceledException && !cancellation.IsCancellationRequested)
         {
             return null;
         }
-    }
-
-    /// <summary>A file's content, which is fetched while it is read.</summary>
-    public Stream Open(HubRepository repository, HubFile file)
-    {
-        string path = string.Join('/', file.Name.Split('/').Select(Uri.EscapeDataString));
-        return new HubStream(hub, Address($"{repository.Source.Name}/resolve/{repository.Commit}/{path}"), repository.Source, file);
     }
 
     private async Task<HubRepository> ResolveOnceAsync(HubSource source, CancellationToken cancellation)

@@ -15,7 +15,8 @@ namespace RlhfFunctions.Sources;
 /// <param name="address">Where the hub serves the file.</param>
 /// <param name="source">What the file is for, for errors.</param>
 /// <param name="file">What the file must be.</param>
-public sealed class HubStream(HubConnection hub, Uri address, HubSource source, HubFile file) : ForwardStream
+/// <param name="mostBytes">Beyond these it is refused.</param>
+public sealed class HubStream(HubConnection hub, Uri address, HubSource source, HubFile file, long mostBytes) : ForwardStream
 {
     private readonly IncrementalHash? _hash = StartHash(file);
     private long? _size = file.Size;
@@ -26,12 +27,14 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
     private bool _isVerified;
 
     /// <exception cref="HubFaultException">The file could not be fetched whole in spite of all retries, or is not what it must be.</exception>
+    /// <exception cref="InvalidInputException">It is larger than it may be.</exception>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (buffer.IsEmpty) return 0;
         int read = await hub.PatientlyAsync(() => ReadOnceAsync(buffer, cancellationToken), cancellationToken);
         _hash?.AppendData(buffer.Span[..read]);
         _position += read;
+        CheckSize(_position);
         if (read == 0) Verify();
         return read;
     }
@@ -85,6 +88,7 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
             throw new HubFaultException($"{address} sends bytes from {content.ContentRange?.From}, asked for were those from {_position}.");
 
         long? size = isRest ? content.ContentRange?.Length : content.ContentLength;
+        CheckSize(size ?? 0);
         _size ??= size;
         if (size is not null && size != _size)
             throw new HubFaultException($"{address} announces {size} bytes, but \"{file.Name}\" has {_size}.");
@@ -112,6 +116,13 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
     private Task<int> ReceiveAsync(Stream body, Memory<byte> buffer, CancellationToken cancellation)
     {
         return hub.WithinStallTimeoutAsync(address, stop => body.ReadAsync(buffer, stop).AsTask(), cancellation);
+    }
+
+    private void CheckSize(long bytes)
+    {
+        if (bytes <= mostBytes) return;
+        throw new InvalidInputException($"\"{file.Name}\" of \"{source}\" has more than the {mostBytes} bytes that this host takes. "
+            + "Name a smaller one, or raise the setting RlhfLimits__DataBytes (files of dialogues) or RlhfLimits__HubFileBytes (models).");
     }
 
     private void Verify()

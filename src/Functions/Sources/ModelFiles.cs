@@ -17,13 +17,6 @@ public static class ModelFiles
 
     private static readonly string[] Pickles = [".bin", ".pt", ".pth", ".pkl", ".ckpt"];
 
-    /// <summary>Those of a folder on this machine, by name, sorted.</summary>
-    /// <exception cref="InvalidInputException">It holds no model that can be loaded.</exception>
-    public static IReadOnlyList<string> In(string folder)
-    {
-        return Select(Directory.GetFiles(folder).Select(file => Path.GetFileName(file)), $"The folder {folder}");
-    }
-
     /// <summary>Those of a repository, sorted by name; files in its folders are none of them.</summary>
     /// <exception cref="InvalidInputException">It holds no model that can be loaded.</exception>
     public static IReadOnlyList<HubFile> Of(HubRepository repository)
@@ -38,7 +31,11 @@ public static class ModelFiles
         return name is Weights or Index || FileSystemName.MatchesSimpleExpression(Shards, name, ignoreCase: false);
     }
 
-    private static IReadOnlyList<string> Select(IEnumerable<string> names, string place)
+    /// <summary>Those among some names, sorted.</summary>
+    /// <param name="names">What there is; files in folders are none of them.</param>
+    /// <param name="place">Where, for errors.</param>
+    /// <exception cref="InvalidInputException">They are no model that can be loaded.</exception>
+    public static IReadOnlyList<string> Select(IEnumerable<string> names, string place)
     {
         string[] there = [.. names.Where(name => !name.Contains('/', StringComparison.Ordinal))];
         if (!there.Contains(Config))

@@ -29,6 +29,7 @@ internal static class ImportCommand
             : null;
         if (azurite is not null) configuration["AzureWebJobsStorage"] = azurite.ConnectionString;
         configuration["RlhfFileRoot"] = Environment.CurrentDirectory;
+        configuration["RlhfFileRoots"] = Path.GetPathRoot(Environment.CurrentDirectory); // who types the command may import what he may read
         configuration["RlhfCache"] = options.ModelsFolder;
         try
         {
