@@ -7,6 +7,9 @@ public static class FunctionNames
     public const string GetRun = nameof(GetRun);
     public const string ListRuns = nameof(ListRuns);
     public const string GetReport = nameof(GetReport);
+    public const string GetFile = nameof(GetFile);
+    public const string RunsPage = nameof(RunsPage);
+    public const string ComparePage = nameof(ComparePage);
     public const string GetMetrics = nameof(GetMetrics);
     public const string ListAdapters = nameof(ListAdapters);
     public const string Generate = nameof(Generate);

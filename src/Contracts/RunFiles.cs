@@ -10,4 +10,7 @@ public static class RunFiles
     public const string Evaluation = "evaluation.json";
     public const string Samples = "samples.jsonl";
     public const string Report = "report.html";
+
+    /// <summary>The metrics as TensorBoard reads them; it knows such a file by the middle of its name.</summary>
+    public const string Events = "events.out.tfevents.rlhf";
 }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
+using RlhfFunctions.Telemetry;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
@@ -12,5 +13,6 @@ builder.ConfigureFunctionsWebApplication();
 builder.UseWhen<RlhfFunctions.Http.HttpBoundary>(RlhfFunctions.Http.HttpBoundary.IsFor);
 #endif
 builder.Services.Configure<WorkerOptions>(options => options.Serializer = new JsonObjectSerializer(ContractsJson.Options));
+builder.AddTelemetry();
 builder.Services.AddRlhf(builder.Configuration);
 builder.Build().Run();

@@ -108,7 +108,8 @@ export.SetAction((arguments, cancellation) => ExportCommand.RunAsync(
         arguments.GetValue(type), Path.GetFullPath(arguments.GetValue(target)!)),
     HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage.") { demo, start, import, export, describe, verify };
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, start, import, export, describe, verify };
+foreach (var command in new ClientCommands(AnsiConsole.Console).All()) root.Add(command);
 foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {
     option.Recursive = true;

@@ -112,7 +112,7 @@ public sealed partial class DocsTests
         Assert.All(numbered, path => Assert.Contains(
             $"`{path.Replace("/00000", "/{step:D5}", StringComparison.Ordinal).Replace("/000", "/{shard:D3}", StringComparison.Ordinal)}/", page, StringComparison.Ordinal));
         string[] published =
-            [RunFiles.AdapterConfig, RunFiles.AdapterWeights, RunFiles.Metrics, RunFiles.Evaluation, RunFiles.Samples, RunFiles.Report];
+            [RunFiles.AdapterConfig, RunFiles.AdapterWeights, RunFiles.Metrics, RunFiles.Evaluation, RunFiles.Samples, RunFiles.Events, RunFiles.Report];
         Assert.All(published, file => Assert.Contains($"`{file}`", page, StringComparison.Ordinal));
     }
 

@@ -7,6 +7,7 @@ using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
+using RlhfFunctions.Telemetry;
 
 namespace RlhfFunctions.Activities;
 
@@ -55,7 +56,9 @@ public sealed class PpoUpdate(
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                return new NewArtifact<StepReport>(files, Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds });
+                var report = Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds };
+                Instruments.StepDone(input.RunId, input.Shards.Sum(shard => shard.ResponseTokens), report);
+                return new NewArtifact<StepReport>(files, report);
             },
             cancellation);
     }

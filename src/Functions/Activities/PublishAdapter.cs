@@ -35,6 +35,7 @@ public sealed class PublishAdapter(
     {
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
         var metrics = await stepMetrics.ReadAsync(input.RunId, input.Steps, cancellation);
+        var createdAt = await requests.FindCreationTimeAsync(input.RunId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(input.RunId), "is missing");
         double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]).OfType<JsonNode>().Select(value => value.GetValue<double>())];
         var measured = await EvaluationReports.ReadAsync(input, datasets, artifacts, cancellation);
         var report = EvaluationReports.Create(measured, input, request, kl);
@@ -56,6 +57,7 @@ public sealed class PublishAdapter(
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
+            [RunFiles.Events] = EventFile.Write(metrics, createdAt, request.Ppo.BatchSize),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
             [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured)),
             [RunFiles.Report] = ReportPage.Render(report, metrics, request, outcome.Published),

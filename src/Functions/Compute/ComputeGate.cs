@@ -1,4 +1,6 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Telemetry;
 
 namespace RlhfFunctions.Compute;
 
@@ -28,9 +30,18 @@ public sealed class ComputeGate(int threads)
             Admit();
         }
 
-        await using var givenUp = cancellation.Register(() => turn.TrySetCanceled(cancellation));
-        await turn.Task;
-        return new Turn(this, taken);
+        using var stage = Stage.Begin("wait");
+        Instruments.WaitingChanged(1);
+        try
+        {
+            await using var givenUp = cancellation.Register(() => turn.TrySetCanceled(cancellation));
+            await turn.Task;
+            return new Turn(this, taken);
+        }
+        finally
+        {
+            Instruments.WaitingChanged(-1);
+        }
     }
 
     private void Admit()

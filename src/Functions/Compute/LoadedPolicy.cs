@@ -1,5 +1,6 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
@@ -30,6 +31,7 @@ public sealed class LoadedPolicy : IDisposable
     /// <param name="request">Says precision, device, adapter and, by its seed, the adapter's first weights.</param>
     public static LoadedPolicy Load(string folder, RunRequest request)
     {
+        using var stage = Stage.Begin("load");
         var device = Torch.Device(request.Compute.Device);
         var text = LlamaText.FromFolder(folder);
         var model = LlamaForCausalLm.Load(

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Evaluation;
 
 namespace RlhfFunctions.Reports;
 
@@ -17,7 +18,7 @@ internal static class Comparison
             new("hate probability", Interval(before.HateProbability, "F3"), Interval(after.HateProbability, "F3")),
             new("ROUGE-L", Interval(before.RougeL, "F3"), Interval(after.RougeL, "F3")),
             new("KL per response, nats", "0", Interval(kl.HeldOut, "F2")),
-            new("least KL for this change", "", Floor(kl)),
+            new("least KL for this change", "", FloorWithInterval(report)),
             new("KL in training", "0", $"mean {kl.Mean:F2}, last {kl.Last:F2}"),
             new("tokens per response", Interval(before.ResponseTokens, "F1"), Interval(after.ResponseTokens, "F1")),
             new("distinct responses", $"{before.DistinctResponses:P0}", $"{after.DistinctResponses:P0}"),
@@ -29,7 +30,7 @@ internal static class Comparison
     /// <summary>The dialogues whose response became less hateful, the greatest drop first.</summary>
     public static IEnumerable<SummarySample> MostImproved(EvaluationReport report)
     {
-        return report.Samples.OrderByDescending(sample => sample.HateBefore - sample.HateAfter);
+        return report.Samples.Where(sample => sample.HateAfter < sample.HateBefore).OrderByDescending(sample => sample.HateBefore - sample.HateAfter);
     }
 
     /// <summary>Mean and 95 % interval.</summary>
@@ -42,5 +43,32 @@ internal static class Comparison
     public static string Floor(KlSummary kl)
     {
         return kl.Floor is { } floor ? $"{floor:F2}" : "unbounded";
+    }
+
+
+    /// <summary>What to say where a KL was measured that is less than there can be, or null: both are means of samples.</summary>
+    public static string? Doubt(EvaluationReport report)
+    {
+        if (report.Kl.Floor is not { } floor || report.Kl.HeldOut.Mean >= floor) return null;
+        return report.Kl.HeldOut.High >= FloorInterval(report).Low
+            ? "The KL measured is below the least there can be, but by no more than chance allows: their intervals overlap."
+            : "The KL measured is below the least there can be, by more than its intervals allow. One of the two was measured on too few samples, "
+                + "or the responses were cut off: raise data.testRows or evaluation.samplesPerDialogue before you rely on either.";
+    }
+
+    /// <summary>The same, with an interval from the near to the far ends of the judge's.</summary>
+    private static string FloorWithInterval(EvaluationReport report)
+    {
+        var (low, high) = FloorInterval(report);
+        string end = double.IsFinite(high) ? $"{high:F2}" : "∞";
+        return report.Kl.Floor is null ? Floor(report.Kl) : $"{Floor(report.Kl)} ({low:F2} – {end})";
+    }
+
+    private static (double Low, double High) FloorInterval(EvaluationReport report)
+    {
+        var (p, q) = (report.Before.HateProbability, report.After.HateProbability);
+        bool fell = q.Mean <= p.Mean;
+        double low = (fell ? q.High >= p.Low : q.Low <= p.High) ? 0 : fell ? KlFloor.Of(p.Low, q.High) : KlFloor.Of(p.High, q.Low);
+        return (low, fell ? KlFloor.Of(p.High, q.Low) : KlFloor.Of(p.Low, q.High));
     }
 }

@@ -21,6 +21,14 @@ internal readonly struct Html
 
     public static Html None => $"";
 
+    /// <summary>What is markup already, and constant.</summary>
+    public static Html Raw(string markup)
+    {
+        var html = new Html(markup.Length, 0);
+        html.AppendLiteral(markup);
+        return html;
+    }
+
     public void AppendLiteral(string literal)
     {
         _text.Append(literal);

@@ -1,11 +1,9 @@
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Reports;
 
-/// <summary>report.html: what a run did, as one page that needs nothing but itself; no script, no other file.</summary>
+/// <summary>What a run did: report.html, and the page of a finished run. It needs nothing but itself.</summary>
 internal static class ReportPage
 {
     /// <summary>Dialogues listed one by one; evaluation.json holds the others.</summary>
@@ -17,49 +15,74 @@ internal static class ReportPage
     /// <param name="metrics">One object a step, by the metrics' names.</param>
     /// <param name="request">The run's settings.</param>
     /// <param name="published">Whether adapters/latest moved to this run.</param>
+    /// <param name="links">Where its files and the other pages are; null: this is report.html, and its files lie beside it.</param>
     /// <returns>UTF-8; equal arguments give equal bytes.</returns>
-    public static byte[] Render(EvaluationReport report, IReadOnlyList<JsonObject> metrics, RunRequest request, bool published)
+    public static byte[] Render(EvaluationReport report, IReadOnlyList<JsonObject> metrics, RunRequest request, bool published, PageLinks? links = null)
     {
-        Html page = $"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8"/>
-            <meta name="viewport" content="width=device-width, initial-scale=1"/>
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'"/>
-            <title>Run {report.RunId}: what it unlearned</title>
-            <style>
-            {ReportStyle.Css}</style>
-            </head>
-            <body>
-            <a class="skip" href="#figures">Skip to the figures</a>
-            <header>
+        Html header = $"""
             <h1>Run {report.RunId}</h1>
             <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} PPO steps · {Seconds(report.SecondsByStage)}</p>
-            {Verdict(report, request, published)}</header>
-            <main>
+            {Verdict(report, request, published)}
+            """;
+        Html main = $"""
             <h2 id="figures" tabindex="-1">Before and after</h2>
             {Figures(report)}<h2>Learning</h2>
             <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
             <div class="charts">
-            {Series(metrics, request.Reward).Select((series, i) => LineChart.Draw($"chart-{i}", series))}</div>
-            <h2>Where hate fell most</h2>
-            <div class="cards">
-            {Comparison.MostImproved(report).Take(Highlights).Select(Card)}</div>
-            <h2>What is most hateful now</h2>
-            <div class="cards">
-            {report.Samples.OrderByDescending(sample => sample.HateAfter).Take(Highlights).Select(Card)}</div>
-            <h2>All held-out dialogues</h2>
+            {RunCharts.Of(new RunSteps(report.RunId, request, metrics)).Select((chart, i) => LineChart.Draw($"chart-{i}", chart))}</div>
+            {Improved(report)}{StillHateful(report)}<h2>All held-out dialogues</h2>
             {AllDialogues(report.Samples)}<h2>Settings</h2>
-            {Settings(request)}</main>
-            <footer>
-            <p>The numbers of this page: evaluation.json and metrics.jsonl, beside it. The adapter in PEFT format: adapter/.</p>
-            </footer>
-            </body>
-            </html>
+            {Settings.Whole(request)}<h2>Files</h2>
+            {Files(report.RunId, links)}
+            """;
+        return Page.Render($"Run {report.RunId}: what it unlearned", links, ("figures", "the figures"), header, main);
+    }
+
+    private static Html Files(string runId, PageLinks? links)
+    {
+        (string Name, string What)[] files =
+        [
+            (RunFiles.AdapterWeights, "the weights of the adapter"), (RunFiles.AdapterConfig, "its configuration; PEFT reads a folder with both"),
+            (RunFiles.Evaluation, "the figures of this page"), (RunFiles.Samples, "every held-out sample, before and after"),
+            (RunFiles.Metrics, "all metrics, a line a step"), (RunFiles.Events, "the same for TensorBoard"),
+        ];
+        return $"""
+            <ul>{files.Select<(string Name, string What), Html>(file => $"""
+            <li><a href="{links?.File(runId, file.Name) ?? file.Name}">{file.Name}</a>: {file.What}</li>
+
+            """)}</ul>
 
             """;
-        return Encoding.UTF8.GetBytes(page.ToString());
+    }
+
+    private static Html Improved(EvaluationReport report)
+    {
+        var improved = Comparison.MostImproved(report).Take(Highlights).ToList();
+        return improved.Count == 0 ? (Html)$"<h2>Where hate fell most</h2>\n<p>Of no dialogue the response became less hateful.</p>\n" : $"""
+            <h2>Where hate fell most</h2>
+            <div class="cards">
+            {improved.Select(Card)}</div>
+
+            """;
+    }
+
+    private static Html StillHateful(EvaluationReport report)
+    {
+        var hateful = report.Samples.Where(sample => IsHateful(sample.HateAfter)).OrderByDescending(sample => sample.HateAfter).ToList();
+        return hateful.Count == 0
+            ? (Html)$"<h2>What is still hateful</h2>\n<p>Nothing: of the {report.Samples.Count} responses that are shown, the judge finds none more likely hateful than not; the highest hate probability is {report.Samples.Max(sample => sample.HateAfter):F2}.</p>\n"
+            : $"""
+            <h2>What is still hateful</h2>
+            <p class="note">{hateful.Count} of the {report.Samples.Count} responses that are shown: those that the judge finds more likely hateful than not{(hateful.Count > Highlights ? $", the {Highlights} worst here" : "")}.</p>
+            <div class="cards">
+            {hateful.Take(Highlights).Select(Card)}</div>
+
+            """;
+    }
+
+    private static bool IsHateful(double probability)
+    {
+        return probability >= 0.5;
     }
 
     private static Html Verdict(EvaluationReport report, RunRequest request, bool published)
@@ -86,27 +109,9 @@ internal static class ReportPage
             <tr><th scope="row">{row.Measure}</th><td data-label="before">{row.Before}</td><td data-label="after">{row.After}</td></tr>
 
             """)}</tbody></table>
-            <p class="note">In parentheses: 95 % bootstrap intervals by dialogue. KL is summed over a response, from the model with its adapter off. The least KL is what any policy must pay for this change of the mean hate probability, whatever it does otherwise.</p>
-
+            <p class="note">In parentheses: 95 % bootstrap intervals by dialogue. KL is summed over a response, from the model with its adapter off. The least KL is what any policy must pay for this change of the mean hate probability, whatever it does otherwise; its interval goes from the near to the far ends of theirs.</p>
+            {(Comparison.Doubt(report) is { } doubt ? $"<p class=\"note\">{doubt}</p>\n" : Html.None)}
             """;
-    }
-
-    /// <summary>What every run reports, then each term of a reward that has several; the hate probability only where a classifier tells it.</summary>
-    private static IEnumerable<StepSeries> Series(IReadOnlyList<JsonObject> metrics, RewardSettings reward)
-    {
-        (string Title, string Unit, string Name)[] series =
-        [
-            ("Reward", "mean score", MetricNames.RewardMean),
-            ("Hate probability", "by the reward model", MetricNames.HateProbability),
-            ("KL from the reference", "nats per response", MetricNames.Kl),
-            ("Response length", "tokens", MetricNames.ResponseLengthMean),
-            ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
-            ("Value loss", "clipped squared error", MetricNames.ValueLoss),
-            .. reward.Terms.Skip(reward.Terms.Count > 1 ? 0 : 1).Select(term => ($"Reward term {term.Name}", "mean before its weight", MetricNames.RewardTerm(term.Name))),
-        ];
-        // A step has no hate probability where no classifier rewards, and no losses where every mini-batch was skipped.
-        return series.Where(one => metrics.All(step => step.ContainsKey(one.Name)))
-            .Select(one => new StepSeries(one.Title, one.Unit, [.. metrics.Select(step => step[one.Name]!.GetValue<double>())]));
     }
 
     private static Html AllDialogues(IReadOnlyList<SummarySample> samples)
@@ -136,28 +141,7 @@ internal static class ReportPage
     private static Html Side(string when, string text, double hate)
     {
         Html said = $"{text}", nothing = $"<span class=\"empty\">(empty)</span>";
-        return $"<div><span class=\"hate {(hate >= 0.5 ? "high" : "low")}\">hate {hate:F2}</span><span class=\"muted\">{when}</span><p>{(string.IsNullOrWhiteSpace(text) ? nothing : said)}</p></div>\n";
-    }
-
-    private static Html Settings(RunRequest request)
-    {
-        var json = JsonSerializer.SerializeToNode(request, ContractsJson.Options)!;
-        return $"""
-            <details><summary>The whole request</summary>
-            <table class="stack"><thead><tr><th scope="col">setting</th><th scope="col">value</th></tr></thead><tbody>
-            {Leaves("", json).Select<(string Path, string Value), Html>(leaf => $"""
-            <tr><th scope="row">{leaf.Path}</th><td data-label="value">{leaf.Value}</td></tr>
-
-            """)}</tbody></table></details>
-
-            """;
-    }
-
-    private static IEnumerable<(string Path, string Value)> Leaves(string path, JsonNode? node)
-    {
-        return node is JsonObject branch
-            ? branch.SelectMany(field => Leaves(path.Length == 0 ? field.Key : $"{path}.{field.Key}", field.Value))
-            : [(path, node?.ToJsonString(ContractsJson.Options) ?? "null")];
+        return $"<div><span class=\"hate {(IsHateful(hate) ? "high" : "low")}\">hate {hate:F2}</span><span class=\"muted\">{when}</span><p>{(string.IsNullOrWhiteSpace(text) ? nothing : said)}</p></div>\n";
     }
 
     private static string Seconds(SecondsByStage stages)

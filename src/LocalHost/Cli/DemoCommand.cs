@@ -29,7 +29,7 @@ internal static class DemoCommand
         }
         else
         {
-            console.WriteLine($"Run {runId} was under way and goes on; {host.Address}api/runs/{runId} tells how it fares.");
+            console.WriteLine($"Run {runId} was under way and goes on; {host.Address}api/runs/{runId}/report shows how it fares.");
         }
 
         DemoReport.Write(console, await demo.FollowAsync(runId, "", cancellation), options.Host, host.Address);

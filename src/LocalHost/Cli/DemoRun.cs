@@ -49,7 +49,7 @@ internal sealed class DemoRun(HostSession host, RunClient client, DemoOptions op
     public async Task StartAsync(RunRequest request, CancellationToken cancellation)
     {
         await client.StartAsync(request, cancellation);
-        console.WriteLine($"Run {request.RunId} started; {host.Address}api/runs/{request.RunId} tells how it fares.");
+        console.WriteLine($"Run {request.RunId} started; {host.Address}api/runs/{request.RunId}/report shows how it fares.");
     }
 
     /// <summary>Shows a run until it ends and copies what it published to a folder.</summary>

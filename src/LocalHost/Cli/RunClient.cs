@@ -2,17 +2,20 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.LocalHost.Cli;
 
 /// <summary>Talks to the app as any client would: over HTTP.</summary>
-internal sealed class RunClient(Uri host) : IDisposable
+/// <param name="host">The app's address.</param>
+/// <param name="key">Its function key; null: it asks for none.</param>
+internal sealed class RunClient(Uri host, string? key = null) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
 
-    private readonly HttpClient _http = new() { BaseAddress = host };
+    private readonly HttpClient _http = Open(host, key);
 
     /// <summary>POST /api/runs.</summary>
     public async Task StartAsync(RunRequest request, CancellationToken cancellation)
@@ -27,6 +30,20 @@ internal sealed class RunClient(Uri host) : IDisposable
         return GetAsync<RunView>($"/api/runs/{runId}", cancellation);
     }
 
+    /// <summary>GET /api/runs/{id}/metrics: an object for each step done.</summary>
+    public Task<JsonObject[]> MetricsAsync(string runId, CancellationToken cancellation)
+    {
+        return GetAsync<JsonObject[]>($"/api/runs/{runId}/metrics", cancellation);
+    }
+
+    /// <summary>POST /api/generate.</summary>
+    public async Task<GenerateAnswer> GenerateAsync(GenerateRequest request, CancellationToken cancellation)
+    {
+        using var answer = await _http.PostAsJsonAsync("/api/generate", request, ContractsJson.Options, cancellation);
+        await ThrowOnProblemAsync(answer, cancellation);
+        return (await answer.Content.ReadFromJsonAsync<GenerateAnswer>(ContractsJson.Options, cancellation))!;
+    }
+
     /// <summary>GET /api/runs, the newest first: the runs whose id starts so.</summary>
     public async Task<IReadOnlyList<RunListItem>> ListAsync(string prefix, CancellationToken cancellation)
     {
@@ -37,6 +54,13 @@ internal sealed class RunClient(Uri host) : IDisposable
     public void Dispose()
     {
         _http.Dispose();
+    }
+
+    private static HttpClient Open(Uri host, string? key)
+    {
+        var http = new HttpClient { BaseAddress = host };
+        if (key is { Length: > 0 }) http.DefaultRequestHeaders.Add("x-functions-key", key);
+        return http;
     }
 
     /// <summary>Asks again for a while where nobody answers: the host may be starting anew.</summary>

@@ -99,7 +99,8 @@ public abstract partial class FunctionMethods
         switch (Text(binding, "type"))
         {
             case "orchestrationTrigger": return [new(name, typeof(string), Attribute<OrchestrationTriggerAttribute>())];
-            case "activityTrigger": return [new(name, typeof(string), Attribute<ActivityTriggerAttribute>())];
+            case "activityTrigger": // the extension also tells whose activity it is
+                return [new(name, typeof(string), Attribute<ActivityTriggerAttribute>()), new("instanceId", typeof(string), null)];
             case "durableClient": return [new(name, typeof(string), Attribute<DurableClientAttribute>())];
             case "timerTrigger": return [new(name, typeof(TimerState), null)];
             case "httpTrigger": return [new(name, typeof(HttpContext), null)];
@@ -159,7 +160,7 @@ public sealed class WorkerCaller
         var bindings = _worker.Functions[function].Bindings.Select(binding => binding.GetProperty("name").GetString()!).ToHashSet();
         var inputs = arguments.Where(argument => bindings.Contains(argument.Name)).Select(
             argument => new ParameterBinding { Name = argument.Name, Data = DataOf(argument.Value) });
-        // What no binding names is a part of the blob's path, or of the address.
+        // What no binding names is known to the trigger: a part of the blob's path or of the address, the orchestration of an activity.
         var metadata = arguments.Where(argument => !bindings.Contains(argument.Name)).Select(part => (part.Name, Value: $"{part.Value}"))
             .Concat(http?.Request.RouteValues.Select(part => (part.Key, $"{part.Value}")) ?? [])
             .ToDictionary(part => part.Item1, part => part.Item2);

@@ -45,6 +45,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         builder.Configuration["CONTAINER_NAME"] = null; // the extension would believe itself in a Linux Consumption plan
         builder.Logging.AddHostLog(isVerbose);
         builder.WebHost.UseUrls($"http://localhost:{port}");
+        builder.Services.AddHostTelemetry(builder.Configuration);
         builder.Services.AddHttpForwarder();
         builder.Services.AddSingleton<ITypeLocator>(new FunctionTypes(FunctionMethods.Define(worker.Functions.Values)));
         builder.Services.AddSingleton(provider => new WorkerCaller(worker, (http, address) => ForwardAsync(provider.GetRequiredService<IHttpForwarder>(), http, address)));

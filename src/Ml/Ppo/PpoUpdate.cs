@@ -34,6 +34,7 @@ public static class PpoUpdate
         PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings, double temperature,
         Func<int, int[]> epochOrder, CancellationToken cancellationToken)
     {
+        using var stage = Stage.Begin("update");
         using var scope = NewDisposeScope();
         var clock = Stopwatch.StartNew();
         var batch = RolloutTensors.Of(samples, policy.Device);
@@ -61,6 +62,7 @@ public static class PpoUpdate
         {
             for (var epoch = 0; epoch < settings.Epochs; epoch++)
             {
+                using var pass = Stage.Begin("epoch");
                 foreach (var rows in epochOrder(epoch).Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
                     Descend(policy, state, samples, targets, rows, settings, temperature, learningRates, log, cancellationToken);
                 if (settings.EarlyStopping && log.LastPolicyKl > EarlyStoppingFactor * settings.TargetPolicyKl)

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
@@ -39,6 +40,7 @@ public sealed class ClassifierReward : ITextReward
     /// </summary>
     public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken)
     {
+        using var stage = Stage.Begin("classify");
         using var evaluation = no_grad();
         var scores = new List<TextScore>(responses.Count);
         foreach (var batch in responses.Chunk(BatchSize))

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Decoding;
 using RlhfFunctions.Ml.Models;
 
@@ -41,8 +42,11 @@ public static class BatchGenerator
         (settings.EndOfTextIds ?? model.Config.EndOfTextIds).ToHashSet();
 
     /// <summary>Does a job, by the loops that fit the model.</summary>
-    internal static NotedResponse[] Run(LlamaForCausalLm model, GenerationJob job, CancellationToken cancellationToken) =>
-        FusedLlama.CanRun(model) ? FusedGeneration.Run(model, job, cancellationToken) : TorchGeneration.Run(model, job, cancellationToken);
+    internal static NotedResponse[] Run(LlamaForCausalLm model, GenerationJob job, CancellationToken cancellationToken)
+    {
+        using var stage = Stage.Begin("generate");
+        return FusedLlama.CanRun(model) ? FusedGeneration.Run(model, job, cancellationToken) : TorchGeneration.Run(model, job, cancellationToken);
+    }
 
     /// <summary>A job with what the settings leave open filled in.</summary>
     internal static GenerationJob Job(

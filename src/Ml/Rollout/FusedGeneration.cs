@@ -31,6 +31,7 @@ internal static class FusedGeneration
         LlamaForCausalLm model, IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, double temperature,
         CancellationToken cancellationToken)
     {
+        using var stage = Stage.Begin("score");
         var logProbs = responses.Select(response => new float[response.Length]).ToArray();
         ForRows(model, prompts.Count, true, (rows, threads) =>
         {

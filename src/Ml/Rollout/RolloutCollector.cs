@@ -76,6 +76,7 @@ public static class RolloutCollector
         PolicyWithValue policy, IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, KlPenalty kind, double temperature,
         int batchSize, CancellationToken cancellationToken)
     {
+        using var stage = Stage.Begin("score");
         using var evaluation = no_grad();
         var samples = new List<RolloutSample>();
         foreach (var rows in Enumerable.Range(0, prompts.Count).Chunk(batchSize))

@@ -1,8 +1,12 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.Reports;
+using RlhfFunctions.Reports;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
@@ -11,17 +15,67 @@ namespace RlhfFunctions.Functions.Tests.EndToEnd;
 public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
 {
     [Fact]
-    public async Task The_report_is_the_page_that_was_published()
+    public async Task The_report_is_a_page_with_what_was_published()
     {
-        using var answer = await GetAsync("/api/runs/whole/report");
-        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        Assert.Equal("text/html", answer.Content.Headers.ContentType?.MediaType);
-        Assert.Equal("utf-8", answer.Content.Headers.ContentType?.CharSet);
-        byte[] page = await answer.Content.ReadAsByteArrayAsync();
-        Assert.Equal(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Report)), page);
-        string html = Encoding.UTF8.GetString(page);
+        string html = await PageAsync("/api/runs/whole/report?code=sesame");
         Assert.Contains("<h1>Run whole</h1>", html, StringComparison.Ordinal);
         Assert.Contains("class=\"notice\"", html, StringComparison.Ordinal);
+        Assert.Contains($"<strong>{finished.View.Outcome!.HateAfter:F3}</strong> after", html, StringComparison.Ordinal);
+        var links = Regex.Matches(html, "href=\"(/[^\"]*)\"").Select(link => link.Groups[1].Value).ToList();
+        Assert.Equal(7, links.Count);
+        foreach (string link in links)
+        {
+            Assert.EndsWith("?code=sesame", link, StringComparison.Ordinal);
+            using var answer = await GetAsync(link);
+            Assert.True(answer.IsSuccessStatusCode, link);
+        }
+    }
+
+    [Fact]
+    public async Task Runs_are_listed_and_compared_as_pages()
+    {
+        Assert.Contains("href=\"/api/runs/whole/report\"", await PageAsync("/api/pages/runs"), StringComparison.Ordinal);
+        string comparison = await PageAsync("/api/pages/compare?run=whole&run=whole");
+        Assert.Contains("over 3 PPO steps", comparison, StringComparison.Ordinal);
+        using var unknown = await GetAsync("/api/pages/compare?run=whole&run=nobody");
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+        using var many = await GetAsync("/api/pages/compare?run=a&run=b&run=c&run=d&run=e&run=f&run=g");
+        Assert.Equal(HttpStatusCode.BadRequest, many.StatusCode);
+        Assert.Contains("too-many-runs", await many.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Published_files_are_served_whole_and_in_ranges()
+    {
+        byte[] weights = await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.AdapterWeights));
+        using var whole = await GetAsync($"/api/runs/whole/files/{RunFiles.AdapterWeights}");
+        Assert.Equal(weights, await whole.Content.ReadAsByteArrayAsync());
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/runs/whole/files/{RunFiles.AdapterWeights}") { Headers = { Range = new RangeHeaderValue(8, 107) } };
+        using var range = await finished.App.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.PartialContent, range.StatusCode);
+        Assert.Equal(weights[8..108], await range.Content.ReadAsByteArrayAsync());
+        foreach (string name in new[] { "request.json", "adapter", "../whole/report.html", "nothing" })
+        {
+            using var none = await GetAsync($"/api/runs/whole/files/{Uri.EscapeDataString(name)}");
+            Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task TensorBoard_reads_what_the_metrics_say()
+    {
+        using var answer = await GetAsync($"/api/runs/whole/files/{RunFiles.Events}");
+        var events = EventFileTests.Read(await answer.Content.ReadAsByteArrayAsync());
+        var metrics = (await finished.App.Http.GetFromJsonAsync<JsonElement[]>("/api/runs/whole/metrics"))!;
+        Assert.Equal(metrics.Length + 1, events.Count);
+        foreach (var (step, written) in metrics.Zip(events.Skip(1)))
+        {
+            Assert.Equal(step.GetProperty("step").GetInt64(), written.Step);
+            Assert.Equal(step.EnumerateObject().Count() - 1, written.Scalars.Count);
+            Assert.Equal((float)step.GetProperty(MetricNames.RewardMean).GetDouble(), written.Scalars[MetricNames.RewardMean]);
+        }
+
+        Assert.Equal(finished.View.CreatedAt!.Value.ToUnixTimeMilliseconds() / 1e3, events[0].WallTime, 3);
     }
 
     [Fact]
@@ -101,6 +155,15 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
         string first = await GenerateAsync(new { runId = "whole", dialogues, temperature = 0, maxNewTokens = 5, seed = 1 });
         string second = await GenerateAsync(new { runId = "whole", dialogues, temperature = 0, maxNewTokens = 5, seed = 2 });
         Assert.Equal(first, second.Replace("\"seed\":2", "\"seed\":1", StringComparison.Ordinal));
+    }
+
+    private async Task<string> PageAsync(string path)
+    {
+        using var answer = await GetAsync(path);
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(("text/html", "utf-8"), (answer.Content.Headers.ContentType?.MediaType, answer.Content.Headers.ContentType?.CharSet));
+        Assert.StartsWith(Page.ContentSecurityPolicy, Assert.Single(answer.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        return await answer.Content.ReadAsStringAsync();
     }
 
     private Task<HttpResponseMessage> GetAsync(string path)

@@ -50,6 +50,8 @@ public sealed class FreshAppTests(RunningApp running)
 
     [Theory]
     [InlineData("/api/runs/nobody/report")]
+    [InlineData("/api/runs/nobody/files/report.html")]
+    [InlineData("/api/pages/compare?run=nobody")]
     [InlineData("/api/runs/nobody/metrics")]
     [InlineData("/api/runs/NO%20BODY")]
     public async Task What_a_run_has_that_is_not_there_is_not_found(string path)
@@ -66,15 +68,18 @@ public sealed class FreshAppTests(RunningApp running)
     }
 
     [Fact]
-    public async Task A_run_that_has_not_finished_has_no_report_and_cannot_write()
+    public async Task A_run_that_has_not_begun_has_a_page_but_no_files_and_cannot_write()
     {
         var request = TinyRun.Request("unfinished");
         var requests = running.App.Blobs.GetBlobContainerClient(BlobPaths.Runs);
         await requests.CreateIfNotExistsAsync();
         await requests.GetBlobClient("unfinished/request.json").UploadAsync(BinaryData.FromObjectAsJson(request, ContractsJson.Options), overwrite: true);
 
-        using var report = await running.App.Http.GetAsync(new Uri("/api/runs/unfinished/report", UriKind.Relative));
-        Assert.Contains("unfinished", await ProblemAsync(report, HttpStatusCode.Conflict), StringComparison.Ordinal);
+        string page = await running.App.Http.GetStringAsync(new Uri("/api/runs/unfinished/report", UriKind.Relative));
+        Assert.Contains("It waits to be taken up.", page, StringComparison.Ordinal);
+        Assert.Contains("<main data-refresh=", page, StringComparison.Ordinal);
+        using var file = await running.App.Http.GetAsync(new Uri("/api/runs/unfinished/files/report.html", UriKind.Relative));
+        Assert.Contains("unfinished", await ProblemAsync(file, HttpStatusCode.Conflict), StringComparison.Ordinal);
         using var text = await PostAsync("""{"prompts":["a"],"runId":"unfinished"}""");
         Assert.Contains("unfinished", await ProblemAsync(text, HttpStatusCode.Conflict), StringComparison.Ordinal);
         Assert.Equal("[]", await running.App.Http.GetStringAsync(new Uri("/api/runs/unfinished/metrics", UriKind.Relative)));

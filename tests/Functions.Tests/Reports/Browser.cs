@@ -22,8 +22,8 @@ internal sealed class Browser : IAsyncDisposable
         _profile = profile;
     }
 
-    /// <summary>Opens a file in a window of this width; skips the calling test where no Chromium is installed.</summary>
-    public static async Task<Browser> OpenAsync(string file, int width, bool isDark = false)
+    /// <summary>Skips the calling test where no Chromium is installed.</summary>
+    public static async Task<Browser> StartAsync()
     {
         string? program = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
             .SelectMany(folder => Names.Select(name => Path.Combine(folder, name))).FirstOrDefault(File.Exists);
@@ -37,10 +37,7 @@ internal sealed class Browser : IAsyncDisposable
         try
         {
             await browser.ConnectAsync();
-            await browser.SendAsync("Emulation.setDeviceMetricsOverride", new { width, height = 800, deviceScaleFactor = 1, mobile = false });
-            await browser.SendAsync("Emulation.setEmulatedMedia", new { features = new[] { new { name = "prefers-color-scheme", value = isDark ? "dark" : "light" } } });
             await browser.SendAsync("Page.enable", new { });
-            await browser.SendAsync("Page.navigate", new { url = new Uri(file).AbsoluteUri }, until: "Page.loadEventFired");
             return browser;
         }
         catch
@@ -50,10 +47,18 @@ internal sealed class Browser : IAsyncDisposable
         }
     }
 
-    /// <summary>What a JavaScript expression comes to.</summary>
+    /// <summary>Opens a file or an address in a window of this width.</summary>
+    public async Task ShowAsync(string address, int width, bool isDark = false)
+    {
+        await SendAsync("Emulation.setDeviceMetricsOverride", new { width, height = 800, deviceScaleFactor = 1, mobile = false });
+        await SendAsync("Emulation.setEmulatedMedia", new { features = new[] { new { name = "prefers-color-scheme", value = isDark ? "dark" : "light" } } });
+        await SendAsync("Page.navigate", new { url = new Uri(address).AbsoluteUri }, until: "Page.loadEventFired");
+    }
+
+    /// <summary>What a JavaScript expression comes to; a promise is waited for.</summary>
     public async Task<T> EvaluateAsync<T>(string expression)
     {
-        var answer = await SendAsync("Runtime.evaluate", new { expression, returnByValue = true });
+        var answer = await SendAsync("Runtime.evaluate", new { expression, returnByValue = true, awaitPromise = true });
         Assert.True(answer["exceptionDetails"] is null, answer.ToJsonString());
         return answer["result"]!["value"]!.GetValue<T>();
     }

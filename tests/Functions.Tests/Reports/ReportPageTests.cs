@@ -2,6 +2,7 @@ using System.Text;
 using System.Xml;
 using System.Xml.Linq;
 using CsCheck;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Reports;
 
 namespace RlhfFunctions.Functions.Tests.Reports;
@@ -25,10 +26,46 @@ public sealed class ReportPageTests
     }
 
     [Fact]
-    public void It_asks_for_nothing_but_itself()
+    public void It_asks_for_nothing_but_itself_and_leads_to_the_files_beside_it()
     {
-        var links = Parse(SampleReport.Page()).Descendants().Attributes().Where(attribute => attribute.Name.LocalName is "src" or "href");
-        Assert.All(links, link => Assert.StartsWith("#", link.Value, StringComparison.Ordinal));
+        var page = Parse(SampleReport.Page());
+        Assert.DoesNotContain(page.Descendants().Attributes(), attribute => attribute.Name.LocalName == "src");
+        var links = page.Descendants().Attributes("href").Select(link => link.Value).Where(link => !link.StartsWith('#'));
+        string[] published = [RunFiles.AdapterConfig, RunFiles.AdapterWeights, RunFiles.Metrics, RunFiles.Evaluation, RunFiles.Samples, RunFiles.Events];
+        Assert.Equal(published.Order(), links.Order());
+    }
+
+    [Fact]
+    public void What_is_still_hateful_is_only_what_is_hateful()
+    {
+        var page = Parse(SampleReport.Page());
+        var hateful = Section(page, "What is still hateful");
+        Assert.Single(hateful.Descendants("div"), card => card.Attribute("class")?.Value == "card"); // of 0.02, 0.1, 0.6 and 0.4
+        Assert.Contains("1 of the 4 responses", hateful.Value, StringComparison.Ordinal);
+        var mild = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { HateAfter = sample.HateAfter / 2 })] };
+        var none = Section(Parse(SampleReport.Page(mild)), "What is still hateful");
+        Assert.Empty(none.Descendants("div"));
+        Assert.Contains("the highest hate probability is 0.30", none.Value, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Where_hate_fell_most_is_only_where_it_fell()
+    {
+        Assert.Equal(3, Section(Parse(SampleReport.Page()), "Where hate fell most").Descendants("div").Count(card => card.Attribute("class")?.Value == "card"));
+        var worse = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { HateAfter = 0.99 })] };
+        Assert.Contains("Of no dialogue", Section(Parse(SampleReport.Page(worse)), "Where hate fell most").Value, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_KL_below_the_least_there_can_be_is_explained()
+    {
+        var report = SampleReport.Report;
+        Assert.Null(Comparison.Doubt(report)); // 1.41 and 0.55
+        MetricSummary Kl(double mean, double margin) => new(mean, 1, mean - margin, mean + margin, 4);
+        Assert.Contains("their intervals overlap", Comparison.Doubt(report with { Kl = report.Kl with { HeldOut = Kl(0.5, 0.1) } })!, StringComparison.Ordinal);
+        string doubt = Comparison.Doubt(report with { Kl = report.Kl with { HeldOut = Kl(0.2, 0.1) } })!;
+        Assert.Contains("evaluation.samplesPerDialogue", doubt, StringComparison.Ordinal);
+        Assert.Contains(doubt, Parse(SampleReport.Page(report with { Kl = report.Kl with { HeldOut = Kl(0.2, 0.1) } })).Root!.Value, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -37,7 +74,7 @@ public sealed class ReportPageTests
         var page = Parse(SampleReport.Page());
         string[] ids = [.. page.Descendants().Attributes("id").Select(id => id.Value)];
         Assert.Equal(ids.Length, ids.Distinct().Count());
-        Assert.All(page.Descendants("a"), link => Assert.Contains(link.Attribute("href")!.Value[1..], ids));
+        Assert.All(page.Descendants("a").Attributes("href").Where(link => link.Value.StartsWith('#')), link => Assert.Contains(link.Value[1..], ids));
         Assert.All(
             page.Descendants().Attributes("aria-labelledby").SelectMany(names => names.Value.Split(' ')), name => Assert.Contains(name, ids));
     }
@@ -71,7 +108,7 @@ public sealed class ReportPageTests
     {
         var page = Parse(SampleReport.Page());
         string text = page.Root!.Value;
-        foreach (string figure in new[] { "0.562 (0.532 – 0.592)", "0.072 (0.042 – 0.102)", "1.41 (1.21 – 1.61)", "0.71", "63 %", "96 %", "ppo.learningRate", "file:samples/models/judge" })
+        foreach (string figure in new[] { "0.562 (0.532 – 0.592)", "0.072 (0.042 – 0.102)", "1.41 (1.21 – 1.61)", "0.55 (0.42 – 0.71)", "63 %", "96 %", "ppo.learningRate", "file:samples/models/judge" })
             Assert.Contains(figure, text, StringComparison.Ordinal);
         foreach (var sample in SampleReport.Report.Samples)
         {
@@ -118,6 +155,13 @@ public sealed class ReportPageTests
         });
         Assert.Equal([0, 0.2, 0.4, 0.6], LineChart.Ticks(0.05, 0.58), (x, y) => Math.Abs(x - y) < 1e-12);
         Assert.True(LineChart.Ticks(0, 0) is [< 0, .., > 0]);
+    }
+
+    /// <summary>What follows a heading of the second level, up to the next.</summary>
+    private static XElement Section(XDocument page, string heading)
+    {
+        var start = page.Descendants("h2").Single(element => element.Value == heading);
+        return new XElement("section", start.ElementsAfterSelf().TakeWhile(element => element.Name.LocalName != "h2"));
     }
 
     private static XDocument Parse(byte[] page)

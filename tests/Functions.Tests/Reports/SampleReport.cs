@@ -19,7 +19,7 @@ internal static class SampleReport
         Steps = 40,
         Before = Side(0.562, 0.54, 19.2),
         After = Side(0.072, 0.558, 18.3),
-        Kl = new KlSummary(1.4, 2.1, Metric(1.41, 0.2), 0.712),
+        Kl = new KlSummary(1.4, 2.1, Metric(1.41, 0.2), 0.549),
         SecondsByStage = new SecondsByStage(1, 20, 30, 4, 0.5),
         Samples =
         [
@@ -35,14 +35,15 @@ internal static class SampleReport
         return ReportPage.Render(report ?? Report, Metrics(steps), TinyRun.Request("sample"), published: true);
     }
 
-    private static JsonObject[] Metrics(int steps)
+    /// <summary>Curves that differ from run to run.</summary>
+    public static JsonObject[] Metrics(int steps, int run = 1)
     {
         string[] names =
         [
             MetricNames.RewardMean, MetricNames.HateProbability, MetricNames.Kl, MetricNames.ResponseLengthMean, MetricNames.PolicyLoss, MetricNames.ValueLoss,
         ];
         return [.. Enumerable.Range(0, steps).Select(step => new JsonObject(
-            names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(Math.Sin(step * 0.3) * Math.Pow(10, i - 3)))).Prepend(new("step", step))))];
+            names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(Math.Sin(step * 0.3 / run) * Math.Pow(10, i - 3)))).Prepend(new("step", step))))];
     }
 
     private static PolicyMeasurement Side(double hate, double rouge, double tokens)

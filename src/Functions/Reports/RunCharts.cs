@@ -1,0 +1,51 @@
+using System.Text.Json.Nodes;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Reports;
+
+/// <summary>A run's steps, as the pages show them.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="Request">Its settings.</param>
+/// <param name="Metrics">One object a step, by the metrics' names.</param>
+internal sealed record RunSteps(string RunId, RunRequest Request, IReadOnlyList<JsonObject> Metrics);
+
+/// <summary>The charts of one run, or of several over each other.</summary>
+internal static class RunCharts
+{
+    /// <summary>
+    /// What every run reports, then each term of a reward that has several. A metric that no step has is left out: no classifier tells
+    /// a hate probability, or every mini-batch was skipped.
+    /// </summary>
+    public static IEnumerable<StepChart> Of(params IReadOnlyList<RunSteps> runs)
+    {
+        (string Title, string Unit, string Name)[] metrics =
+        [
+            ("Reward", "mean score", MetricNames.RewardMean),
+            ("Hate probability", "by the reward model", MetricNames.HateProbability),
+            ("KL from the reference", "nats per response", MetricNames.Kl),
+            ("Response length", "tokens", MetricNames.ResponseLengthMean),
+            ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
+            ("Value loss", "clipped squared error", MetricNames.ValueLoss),
+            .. runs.Where(run => run.Request.Reward.Terms.Count > 1).SelectMany(run => run.Request.Reward.Terms).Select(term => term.Name).Distinct()
+                .Select(name => ($"Reward term {name}", "mean before its weight", MetricNames.RewardTerm(name))),
+        ];
+        return metrics
+            .Select(metric => new StepChart(metric.Title, metric.Unit, [.. runs.Select(run => Line(run, metric.Name))])
+            {
+                Marks = metric.Name == MetricNames.Kl && runs.Count == 1 ? [.. KlMarks(runs[0].Request.Ppo)] : [],
+            })
+            .Where(chart => chart.Lines.Any(line => line.Values.Any(value => value is not null)));
+    }
+
+    private static StepLine Line(RunSteps run, string metric)
+    {
+        return new StepLine(run.RunId, [.. run.Metrics.Select(step => step[metric]?.GetValue<double>())]);
+    }
+
+    /// <summary>Where the adaptive coefficient steers to, and where the run stops itself.</summary>
+    private static IEnumerable<ChartMark> KlMarks(PpoSettings ppo)
+    {
+        if (ppo.AdaptiveKl) yield return new ChartMark("target", ppo.TargetKl);
+        if (ppo.Alarms.MaxKl is { } alarm) yield return new ChartMark("alarm", alarm);
+    }
+}
