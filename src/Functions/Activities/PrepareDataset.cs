@@ -20,7 +20,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
             async stop =>
             {
                 var data = request.Data;
-                var prompts = DialoguePrompts.Of(data, await models.FetchAsync(input.BaseModel, stop));
+                var prompts = Prompts(data, await models.FetchAsync(input.BaseModel, stop));
                 var dataset = new PreparedDataset(
                     await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, prompts, stop),
                     await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop));
@@ -39,6 +39,18 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                 return new NewArtifact<string>(new Dictionary<string, byte[]> { [PreparedDataset.FileName] = dataset.ToBytes() }, path);
             },
             cancellation);
+    }
+
+    private static DialoguePrompts Prompts(DataSettings data, string folder)
+    {
+        try
+        {
+            return DialoguePrompts.Of(data, folder);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidInputException(e.Message, e); // the same model would have no better files the next time
+        }
     }
 
     private async Task<IReadOnlyList<PreparedDialogue>> PrepareAsync(
