@@ -27,7 +27,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
             {
                 string folder = await models.FetchAsync(input.BaseModel, stop);
                 var data = request.Data;
-                var prompts = DialoguePrompts.Of(data, folder);
+                var prompts = Prompts(data, folder);
                 var dataset = new PreparedDataset(
                     await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, prompts, stop),
                     await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop));
@@ -63,6 +63,18 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
             if (rows.FirstOrDefault(row => row.PromptIds.Length + newTokens > context) is not { } tooLong) continue;
             throw new InvalidInputException($"{source}: row {tooLong.Id} makes a prompt of {tooLong.PromptIds.Length} tokens; with generation.maxNewTokens = {newTokens} "
                 + $"that is more than the {context} tokens of the model's context. Lower data.maxCharacters or generation.maxNewTokens.");
+        }
+    }
+
+    private static DialoguePrompts Prompts(DataSettings data, string folder)
+    {
+        try
+        {
+            return DialoguePrompts.Of(data, folder);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidInputException(e.Message, e); // the same model would have no better files the next time
         }
     }
 

@@ -67,9 +67,10 @@ public sealed class ChatTemplate
         {
             return use();
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or ArgumentException or InvalidCastException or ArithmeticException or InsufficientExecutionStackException)
         {
-            throw new InvalidDataException($"{_place}: {e.Message}. Write the turns' marks into the prompt template by hand, or correct the chat template.", e);
+            var what = e is InvalidDataException ? e.Message : $"the chat template cannot be filled in: {e.Message.TrimEnd('.')}";
+            throw new InvalidDataException($"{_place}: {what}. Write the turns' marks into the prompt template by hand, or correct the chat template.", e);
         }
     }
 }

@@ -40,6 +40,14 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
     }
 
     [Fact]
+    public async Task A_chat_with_a_model_that_has_no_chat_template_is_refused()
+    {
+        var request = Request();
+        string message = (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(request with { Data = request.Data with { Chat = true } }))).Message;
+        Assert.Contains("data.chat", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_folder_without_the_part_is_refused_by_its_path()
     {
         Write("test.csv", "name,article,short", "t,A dog.,A dog.");

@@ -69,6 +69,10 @@ public sealed class ChatTemplateTests
     [InlineData("{{ messages.append(1) }}")]
     [InlineData("{{ 'a' + 1 }}")]
     [InlineData("{{ strftime_now('%Y') }}")]
+    [InlineData("{{ 'a' | replace }}")]
+    [InlineData("{{ 1 % 0 }}")]
+    [InlineData("{{ range(1000000000) }}")]
+    [InlineData("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}")]
     public void What_has_no_value_is_said_when_it_is_filled_in(string source)
     {
         using var folder = Folder(source);

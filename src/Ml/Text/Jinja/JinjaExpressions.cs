@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using static RlhfFunctions.Ml.Text.Jinja.JinjaValues;
 
 namespace RlhfFunctions.Ml.Text.Jinja;
@@ -58,6 +59,7 @@ internal sealed class JinjaExpressions(List<Token> tokens)
     /// <summary>a if condition else b</summary>
     public Compiled Expression()
     {
+        RuntimeHelpers.EnsureSufficientExecutionStack(); // a template comes from anywhere, and may be nested beyond all measure
         var value = Disjunction();
         if (!TakeIf("if"))
             return value;

@@ -7,6 +7,8 @@ namespace RlhfFunctions.Ml.Text.Jinja;
 /// <summary>The filters, tests, methods and functions that chat templates use.</summary>
 internal static class JinjaFunctions
 {
+    private const long LongestRange = 100_000; // as in Jinja's sandbox
+
     /// <summary>value | filter(arguments)</summary>
     public static IReadOnlyDictionary<string, Callable> Filters { get; } = new Dictionary<string, Callable>
     {
@@ -127,6 +129,8 @@ internal static class JinjaFunctions
     {
         var numbers = a.Select(number => Whole(number) ?? throw Wrong("a range takes whole numbers")).ToArray();
         var (from, to, step) = numbers.Length == 1 ? (0, numbers[0], 1) : (numbers[0], numbers[1], numbers.Length > 2 ? numbers[2] : 1);
+        if (step == 0 || (to - from) / step > LongestRange)
+            throw Wrong($"a range of more than {LongestRange} numbers");
         var items = new List<object?>();
         for (var i = from; step > 0 ? i < to : i > to; i += step)
             items.Add(i);

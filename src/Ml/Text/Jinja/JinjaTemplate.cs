@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace RlhfFunctions.Ml.Text.Jinja;
@@ -241,6 +242,7 @@ internal sealed class JinjaTemplate
         {
             scope[name] = (Callable)((arguments, named) =>
             {
+                RuntimeHelpers.EnsureSufficientExecutionStack();
                 var inner = new JinjaScope(scope);
                 for (var i = 0; i < parameters.Count; i++)
                     inner[parameters[i].Name] = i < arguments.Count ? arguments[i]
