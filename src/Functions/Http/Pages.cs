@@ -26,7 +26,7 @@ public sealed class Pages(RunRecords runs)
         string[] ids = [.. http.Query["run"].OfType<string>().Distinct()];
         if (ids.Length > Reports.ComparePage.MaxRuns)
         {
-            return new Problem(400, "too-many-runs", "Too many runs to compare.",
+            return new Problem(400, "too-many-to-compare", "Too many runs to compare.",
                 $"{ids.Length} runs are chosen; at most {Reports.ComparePage.MaxRuns} can be told apart in a chart. Choose fewer of them.").ToResult();
         }
 

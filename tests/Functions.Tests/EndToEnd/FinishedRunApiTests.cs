@@ -41,7 +41,7 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
         using var many = await GetAsync("/api/pages/compare?run=a&run=b&run=c&run=d&run=e&run=f&run=g");
         Assert.Equal(HttpStatusCode.BadRequest, many.StatusCode);
-        Assert.Contains("too-many-runs", await many.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains("too-many-to-compare", await many.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Fact]
