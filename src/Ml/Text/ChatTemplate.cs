@@ -67,7 +67,8 @@ public sealed class ChatTemplate
         {
             return use();
         }
-        catch (Exception e) when (e is InvalidDataException or ArgumentException or InvalidCastException or ArithmeticException or InsufficientExecutionStackException)
+        catch (Exception e) when (e is InvalidDataException or ArgumentException or IndexOutOfRangeException or InvalidCastException or ArithmeticException
+            or InsufficientExecutionStackException)
         {
             var what = e is InvalidDataException ? e.Message : $"the chat template cannot be filled in: {e.Message.TrimEnd('.')}";
             throw new InvalidDataException($"{_place}: {what}. Write the turns' marks into the prompt template by hand, or correct the chat template.", e);

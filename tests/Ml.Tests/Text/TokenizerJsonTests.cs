@@ -165,8 +165,14 @@ public sealed class TokenizerJsonTests
             ["decoder"] = JsonNode.Parse(kind.Decoder),
             ["model"] = new JsonObject
             {
-                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = kind.IsByteLevel ? null : "<unk>", ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null,
-                ["fuse_unk"] = !kind.IsByteLevel, ["byte_fallback"] = !kind.IsByteLevel, ["ignore_merges"] = kind.IgnoresMerges,
+                ["type"] = "BPE",
+                ["dropout"] = null,
+                ["unk_token"] = kind.IsByteLevel ? null : "<unk>",
+                ["continuing_subword_prefix"] = null,
+                ["end_of_word_suffix"] = null,
+                ["fuse_unk"] = !kind.IsByteLevel,
+                ["byte_fallback"] = !kind.IsByteLevel,
+                ["ignore_merges"] = kind.IgnoresMerges,
                 ["vocab"] = JsonSerializer.SerializeToNode(vocabulary.Where(piece => !added.Contains(piece.Key)).OrderBy(piece => piece.Value).ToDictionary()),
                 ["merges"] = new JsonArray([.. merges.Select(merge => (JsonNode)new JsonArray(merge.Left, merge.Right))]),
             },

@@ -10,11 +10,6 @@ internal sealed class JinjaExpressions(List<Token> tokens)
     /// <summary>An expression compiled: its value, once the names are known.</summary>
     public delegate object? Compiled(JinjaScope scope);
 
-    private static readonly Dictionary<string, object?> Constants = new()
-    {
-        ["true"] = true, ["True"] = true, ["false"] = false, ["False"] = false, ["none"] = null, ["None"] = null,
-    };
-
     private int _place;
 
     public Token Next => tokens[_place];
@@ -163,10 +158,14 @@ internal sealed class JinjaExpressions(List<Token> tokens)
             case TokenKind.Number:
                 object number = token.Value.Contains('.') ? (object)double.Parse(token.Value, CultureInfo.InvariantCulture) : long.Parse(token.Value, CultureInfo.InvariantCulture);
                 return _ => number;
-            case TokenKind.Name when Constants.TryGetValue(token.Value, out var constant):
-                return _ => constant;
             case TokenKind.Name:
-                return scope => scope[token.Value];
+                return token.Value switch
+                {
+                    "true" or "True" => _ => true,
+                    "false" or "False" => _ => false,
+                    "none" or "None" => _ => null,
+                    var name => scope => scope[name],
+                };
             case TokenKind.Sign when token.Value == "(":
                 var inner = ExpressionList();
                 Take(")");
