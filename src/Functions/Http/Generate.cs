@@ -45,7 +45,8 @@ public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriti
         {
             if (Interlocked.Increment(ref _accepted) <= limits.WaitingForTexts + 1) return await write();
             throw new ProblemException(new Problem(429, "too-many-requests", "Too many requests for texts are waiting.",
-                $"One is written at a time, and {limits.WaitingForTexts} may wait. Ask again in a while.") { RetryAfter = TimeSpan.FromSeconds(10) });
+                $"One is written at a time, and {limits.WaitingForTexts} may wait. Ask again in a while.")
+            { RetryAfter = TimeSpan.FromSeconds(10) });
         }
         finally
         {

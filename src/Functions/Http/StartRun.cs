@@ -30,7 +30,8 @@ public sealed class StartRun(RunRecords runs, RequestChecks checks, Limits limit
                     $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
             case StartResult.TooMany:
                 return new Problem(429, "too-many-runs", "Too many runs have not ended.",
-                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.") { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
+                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.")
+                { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
         }
 
         string address = $"/api/runs/{request.RunId}";
