@@ -11,7 +11,8 @@ public sealed class KillTests(ITestOutputHelper output)
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     /// <summary>Longer than any restart on a busy machine, and shorter than waiting for a message that the dead host still hides.</summary>
-    private static readonly TimeSpan TakenUpWithin = TimeSpan.FromSeconds(30);
+    // Seconds on a quiet machine; what it must be told from are the five minutes after which the engine asks by itself.
+    private static readonly TimeSpan TakenUpWithin = TimeSpan.FromMinutes(2);
 
     [Theory]
     [InlineData("host")]
