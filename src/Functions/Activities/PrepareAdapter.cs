@@ -1,7 +1,7 @@
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -7,7 +7,7 @@ using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Lora;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Storage;
 

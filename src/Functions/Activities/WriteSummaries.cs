@@ -4,7 +4,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Storage;
 

@@ -13,11 +13,11 @@ public sealed class LoadedPolicy : IDisposable
 {
     private LoadedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
     {
-        Policy = new PolicyWithValue(model, adapter, valueHead);
+        Policy = new TrainedPolicy(model, adapter, valueHead);
         Text = text;
     }
 
-    public PolicyWithValue Policy { get; }
+    public TrainedPolicy Policy { get; }
 
     public LlamaText Text { get; }
 

@@ -8,7 +8,7 @@ using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Hosting;
 using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Activities;

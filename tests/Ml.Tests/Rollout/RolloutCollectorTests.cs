@@ -120,7 +120,7 @@ public class RolloutCollectorTests
         Assert.True(lengths.Distinct().Count() > 2);
     }
 
-    private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, PolicyWithValue? policy = null) =>
+    private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, TrainedPolicy? policy = null) =>
         RolloutCollector.Collect(
             policy ?? TinyPolicy.Create(), TokenShareReward.Decode, new TokenShareReward(5), prompts, plan, CancellationToken.None);
 

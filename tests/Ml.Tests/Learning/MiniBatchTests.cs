@@ -1,11 +1,12 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 public sealed class MiniBatchTests
 {
@@ -36,10 +37,38 @@ public sealed class MiniBatchTests
     }
 
     [Fact]
+    public void Scores_stand_in_the_order_that_was_asked_for()
+    {
+        using var scope = NewDisposeScope();
+        var policy = TinyPolicy.Create();
+        var samples = Samples(policy);
+        int[] rows = [5, 0, 6, 3, 1];
+        get_num_threads();
+        set_num_threads(2);
+        try
+        {
+            using var batch = MiniBatch.Score(policy, samples, rows, 1);
+            Assert.All(rows.Select((row, i) => (row, i)), at =>
+            {
+                using var alone = MiniBatch.Score(policy, samples, [at.row], 1);
+                var expected = alone.LogProbs[0].data<float>().ToArray();
+                Assert.Equal(expected, batch.LogProbs[at.i].data<float>().ToArray()[..expected.Length], (a, b) => Math.Abs(a - b) < 1e-4);
+            });
+        }
+        finally
+        {
+            set_num_threads(1);
+        }
+    }
+
+    [Fact]
     public void A_step_that_recomputes_leaves_no_tensors_behind()
     {
         NoLeaks.In(() => Gradients(threads: 1, recomputes: true));
     }
+
+    private static IReadOnlyList<RolloutSample> Samples(TrainedPolicy policy) => RolloutCollector.Collect(
+        policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(7), Plan, CancellationToken.None);
 
     /// <summary>Of log-probabilities and values of some samples, end to end.</summary>
     private static float[] Gradients(int threads, bool recomputes)
@@ -47,15 +76,13 @@ public sealed class MiniBatchTests
         using var scope = NewDisposeScope();
         var policy = TinyPolicy.Create();
         policy.Model.Recomputes = recomputes;
-        var samples = RolloutCollector.Collect(
-            policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(7), Plan, CancellationToken.None);
+        var samples = Samples(policy);
         get_num_threads();
         set_num_threads(threads);
         try
         {
             using var batch = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, 7)], 1);
-            Assert.Equal(7, batch.Rows.Distinct().Count());
-            (batch.LogProbs.sum() + batch.Values.square().sum()).backward();
+            (batch.LogProbs.sum() + batch.Values!.square().sum()).backward();
             batch.Backward();
             return [.. policy.Parameters.SelectMany(named => named.Value.grad!.cpu().data<float>().ToArray())];
         }
@@ -63,7 +90,7 @@ public sealed class MiniBatchTests
         {
             set_num_threads(1);
             policy.Adapter.Dispose();
-            policy.ValueHead.Dispose();
+            policy.ValueHead?.Dispose();
             policy.Model.Dispose();
         }
     }

@@ -1,7 +1,8 @@
+using RlhfFunctions.Contracts;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Ppo;
+namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>
 /// Adam (Kingma and Ba, arXiv:1412.6980) with β₁ 0.9, β₂ 0.999, ε 1e-8 and no weight decay. Gradients and moments of all
@@ -30,6 +31,15 @@ public sealed class Adam : IDisposable
 
     /// <summary>Steps taken.</summary>
     public long Steps { get; private set; }
+
+    /// <summary>The share of the learning rates that applies at a step of a run: linear from 1 to the final share at the last step.</summary>
+    public static double LearningRateShare(int step, TrainingSettings settings)
+    {
+        if (settings.Steps <= 1)
+            return 1;
+        var done = Math.Min(1, (double)step / (settings.Steps - 1));
+        return 1 - ((1 - settings.FinalLearningRateShare) * done);
+    }
 
     /// <summary>Decayed mean of the gradients, one view per parameter; the views belong to the caller's dispose scope.</summary>
     public Tensor[] Means() => Split(_mean);

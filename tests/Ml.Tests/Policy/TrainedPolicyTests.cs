@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Policy;
 
-public class PolicyWithValueTests
+public class TrainedPolicyTests
 {
     private static readonly int[][] Responses = [[4, 5, 6, 2], [7, 2], [8, 9, 10]];
 
@@ -20,12 +20,12 @@ public class PolicyWithValueTests
             int[] sequence = [.. prompts[row], .. Responses[row]];
             var hidden = policy.Model.Hidden(tensor(sequence.Select(id => (long)id).ToArray()).unsqueeze(0)); // [1, T, H]
             var logProbs = nn.functional.log_softmax(policy.Model.Logits(hidden) / 0.7, -1)[0]; // [T, V]
-            var values = policy.ValueHead.Forward(hidden)[0]; // [T]
+            var values = policy.ValueHead!.Forward(hidden)[0]; // [T]
             for (var r = 0; r < Responses[row].Length; r++)
             {
                 var state = prompts[row].Length - 1 + r;
                 Assert.Equal(logProbs[state, Responses[row][r]].item<float>(), scores.LogProbs[row, r].item<float>(), 1e-5);
-                Assert.Equal(values[state].item<float>(), scores.Values[row, r].item<float>(), 1e-5);
+                Assert.Equal(values[state].item<float>(), scores.Values![row, r].item<float>(), 1e-5);
             }
         }
     }

@@ -1,8 +1,8 @@
 using CsCheck;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 public class MaskedTests
 {

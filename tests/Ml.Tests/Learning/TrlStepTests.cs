@@ -4,11 +4,11 @@ using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 /// <summary>Whole runs of TRL's PPOTrainer.step: the same parameters, rollouts and permutations must give the same numbers.</summary>
 [Trait("Category", "Parity")]
@@ -56,14 +56,14 @@ public class TrlStepTests
             settings = Translation[setting.Name](settings, setting.Value);
 
         var policy = StartingPolicy(golden.GetProperty("lora"), parameters);
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var padsLeft = golden.GetProperty("padding_side").GetString() == "left";
         var steps = golden.GetProperty("steps").EnumerateArray().ToArray();
         for (var step = 0; step < steps.Length; step++)
         {
             var samples = Score(policy, steps[step], settings);
             var order = steps[step].GetProperty("permutations").IntegerRows();
-            var stats = PpoUpdate.Run(policy, state, samples, settings, temperature: 1, epoch => order[epoch], CancellationToken.None);
+            var stats = PolicyUpdate.Run(policy, state, samples, new Ppo(settings, new()), (epoch, _) => order[epoch], CancellationToken.None);
 
             var what = $"{name} step {step + 1}";
             AssertStatistics(steps[step], stats, what);
@@ -75,7 +75,7 @@ public class TrlStepTests
         }
     }
 
-    private static PolicyWithValue StartingPolicy(JsonElement lora, IReadOnlyDictionary<string, Tensor> parameters)
+    private static TrainedPolicy StartingPolicy(JsonElement lora, IReadOnlyDictionary<string, Tensor> parameters)
     {
         var model = LlamaForCausalLm.Load(SharedFolder.Path("golden/hf/trl/base"));
         var adapter = LoraAdapter.Attach(model, new()
@@ -84,7 +84,7 @@ public class TrlStepTests
             Alpha = lora.GetProperty("alpha").GetDouble(),
             TargetModules = [.. lora.GetProperty("targets").EnumerateArray().Select(target => target.GetString()!)],
         }, seed: 0);
-        var policy = new PolicyWithValue(model, adapter, new ValueHead(model.Config.HiddenSize, CPU));
+        var policy = new TrainedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, CPU));
         using var _ = no_grad();
         foreach (var (key, parameter) in policy.Parameters)
             parameter.copy_(parameters[$"start.{key}"]);
@@ -92,7 +92,7 @@ public class TrlStepTests
     }
 
     /// <summary>The rollouts' numbers, computed by our policy for TRL's queries and responses.</summary>
-    private static IReadOnlyList<RolloutSample> Score(PolicyWithValue policy, JsonElement step, PpoSettings settings)
+    private static IReadOnlyList<RolloutSample> Score(TrainedPolicy policy, JsonElement step, PpoSettings settings)
     {
         var queries = step.GetProperty("queries").IntegerRows();
         var responses = step.GetProperty("responses").IntegerRows();
@@ -102,7 +102,7 @@ public class TrlStepTests
             .Zip(step.GetProperty("scores").Floats(), (sample, score) => sample with { Score = score }).ToArray();
     }
 
-    private static void AssertStatistics(JsonElement step, PpoStats stats, string what)
+    private static void AssertStatistics(JsonElement step, StepStats stats, string what)
     {
         var isMasked = step.TryGetProperty("response_masks", out _);
         var golden = step.GetProperty("stats");
@@ -121,7 +121,7 @@ public class TrlStepTests
 
     /// <summary>TRL's per-token lists, which cover its padded [B, T] layout, at the tokens that count.</summary>
     private static void AssertTokens(
-        JsonElement step, PpoStats stats, IReadOnlyList<RolloutSample> samples, int[][] order, bool padsLeft, string what)
+        JsonElement step, StepStats stats, IReadOnlyList<RolloutSample> samples, int[][] order, bool padsLeft, string what)
     {
         var golden = step.GetProperty("stats");
         if (!golden.TryGetProperty("objective/logprobs", out var logProbs)) // only some steps have them

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Ppo;
+namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>Moments over the true positions of a mask, all rows at once: every token weighs the same, whatever its row.</summary>
 public static class Masked

@@ -1,10 +1,9 @@
 using System.Text.Json;
-using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Policy;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Ppo;
+namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>
 /// What a run carries from step to step besides the policy's own parameters. Together they are a checkpoint: a run restored
@@ -18,9 +17,9 @@ public sealed class TrainingState : IDisposable
 
     private const string MeanPrefix = "exp_avg.", SquarePrefix = "exp_avg_sq."; // torch's names
 
-    private readonly PolicyWithValue _policy;
+    private readonly TrainedPolicy _policy;
 
-    private TrainingState(PolicyWithValue policy)
+    private TrainingState(TrainedPolicy policy)
     {
         _policy = policy;
         Optimizer = new([.. policy.Parameters.Select(named => named.Value)]);
@@ -42,12 +41,12 @@ public sealed class TrainingState : IDisposable
     public Adam Optimizer { get; }
 
     /// <summary>Before the first step.</summary>
-    public static TrainingState Start(PolicyWithValue policy, PpoSettings settings) =>
-        new(policy) { KlCoefficient = settings.KlCoefficient };
+    public static TrainingState Start(TrainedPolicy policy, Algorithm algorithm) =>
+        new(policy) { KlCoefficient = algorithm.KlCoefficient };
 
     /// <summary>Puts a checkpoint's parameters into the policy and returns the state that goes with them.</summary>
     /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
-    public static TrainingState Restore(PolicyWithValue policy, IReadOnlyDictionary<string, byte[]> files)
+    public static TrainingState Restore(TrainedPolicy policy, IReadOnlyDictionary<string, byte[]> files)
     {
         using var scope = NewDisposeScope();
         RestoreParameters(policy, files);
@@ -78,28 +77,32 @@ public sealed class TrainingState : IDisposable
 
     /// <summary>Puts a checkpoint's parameters into the policy, for those who only want to use it.</summary>
     /// <exception cref="InvalidDataException">A file is missing, damaged or of another adapter.</exception>
-    public static void RestoreParameters(PolicyWithValue policy, IReadOnlyDictionary<string, byte[]> files)
+    public static void RestoreParameters(TrainedPolicy policy, IReadOnlyDictionary<string, byte[]> files)
     {
         using var adapter = Open(files, AdapterFile);
-        using var valueHead = Open(files, ValueHeadFile);
         policy.Adapter.Load(adapter);
+        if (policy.ValueHead is null)
+            return;
+        using var valueHead = Open(files, ValueHeadFile);
         policy.ValueHead.Load(valueHead);
     }
 
-    /// <summary>The checkpoint: adapter as PEFT names it, value head, Adam's moments, numbers. Equal states give equal bytes.</summary>
+    /// <summary>The checkpoint: adapter as PEFT names it, value head where there is one, Adam's moments, numbers. Equal states give equal bytes.</summary>
     public IReadOnlyDictionary<string, byte[]> ToFiles()
     {
         using var scope = NewDisposeScope();
         var names = _policy.Parameters.Select(named => named.Key).ToArray();
         var moments = names.Zip(Optimizer.Means(), (name, mean) => KeyValuePair.Create(MeanPrefix + name, mean))
             .Concat(names.Zip(Optimizer.Squares(), (name, square) => KeyValuePair.Create(SquarePrefix + name, square)));
-        return new Dictionary<string, byte[]>
+        var files = new Dictionary<string, byte[]>
         {
             [AdapterFile] = _policy.Adapter.ToSafetensors(),
-            [ValueHeadFile] = _policy.ValueHead.ToSafetensors(),
             [OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary()),
             [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments, FirstResponseLength)),
         };
+        if (_policy.ValueHead is { } valueHead)
+            files[ValueHeadFile] = valueHead.ToSafetensors();
+        return files;
     }
 
     /// <inheritdoc/>

@@ -1,9 +1,9 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 /// <summary>
 /// The pure functions against TRL's, on its [B, T] layout: the mask then also excludes the query. Computed in float64, so that what
@@ -45,15 +45,10 @@ public class TrlMathsTests
             GoldenJson.Close(Get("returns") * isToken, advantages.Returns * isToken, Tolerance, $"{name} returns");
 
             var targets = new PpoTargets(Get("logprobs"), Get("masked_values"), advantages.Whitened, advantages.Returns, isToken);
-            var loss = PpoLoss.Of(Get("new_logprobs"), Get("new_values"), targets, Settings);
-            Near("ppo/loss/policy", loss.Policy);
-            Near("ppo/loss/value", loss.Value);
-            Near("ppo/loss/total", loss.Total);
-            Near("ppo/policy/approxkl", loss.ApproximateKl);
-            Near("ppo/policy/policykl", loss.PolicyKl);
-            Near("ppo/policy/clipfrac", loss.PolicyClipFraction);
-            Near("ppo/val/error", loss.ValueError);
-            Near("ppo/val/clipfrac", loss.ValueClipFraction);
+            var loss = Ppo.LossOf(Get("new_logprobs"), Get("new_values"), zeros_like(Get("new_values")), targets, Settings, new(1, 1, 1));
+            Assert.True(loss.Metrics.Count > 10);
+            foreach (var (metric, value) in loss.Metrics.Where(metric => stats.TryGetProperty(metric.Key, out _) && metric.Key != MetricNames.Entropy))
+                GoldenJson.Close(stats.GetProperty(metric).GetDouble(), value, Tolerance, $"{name} {metric}");
             Near("ppo/returns/mean", Masked.Mean(advantages.Returns, isToken));
             Near("ppo/returns/var", Masked.Variance(advantages.Returns, isToken));
             Near("ppo/val/var", Masked.Variance(Get("masked_values"), isToken));
@@ -65,7 +60,7 @@ public class TrlMathsTests
             Near("ppo/val/vpred", Masked.Mean(Get("new_values"), isToken));
             Near("ppo/val/mean", Masked.Mean(Get("masked_values"), isToken));
             var sequenceKl = stats.GetProperty("objective/kl").GetDouble();
-            var coefficient = KlController.Next(Settings.KlCoefficient, sequenceKl, (int)isToken.shape[0], Settings);
+            var coefficient = AdaptiveKl.Next(Settings.KlCoefficient, sequenceKl, (int)isToken.shape[0], Settings);
             GoldenJson.Close(golden.GetProperty("kl_coef_after").GetDouble(), coefficient, 1e-9, name);
 
             Tensor Get(string key) => golden.GetProperty(key).Tensor().to(float64); // [B, T]
@@ -96,15 +91,16 @@ public class TrlMathsTests
             var penalties = TokenKl.Penalty(logProbs, referenceLogProbs, KlPenalty.Kl);
             var rewards = TokenRewards.Of(penalties, scores, isToken, Settings.KlCoefficient);
             var advantages = Advantages.Of(rewards, values, isToken, Settings.Gamma, Settings.Lambda, whitens);
-            var loss = PpoLoss.Of(
-                newLogProbs, newValues, new(logProbs, values * isToken, advantages.Whitened, advantages.Returns, isToken), Settings);
+            var loss = Ppo.LossOf(
+                newLogProbs, newValues, zeros_like(newValues),
+                new(logProbs, values * isToken, advantages.Whitened, advantages.Returns, isToken), Settings, new(1, 1, 1));
 
             var expected = golden.GetProperty("adv_masked").FloatRows().SelectMany(row => row).ToArray();
             GoldenJson.Close(tensor(expected), advantages.Whitened.masked_select(isToken), Tolerance, "advantages");
             GoldenJson.Close(golden.GetProperty("kl").GetDouble(), (penalties * isToken).sum(1).mean().item<double>(), Tolerance, "kl");
-            GoldenJson.Close(golden.GetProperty("pg").GetDouble(), loss.Policy.item<double>(), Tolerance, "policy loss");
+            GoldenJson.Close(golden.GetProperty("pg").GetDouble(), loss.Metrics[MetricNames.PolicyLoss], Tolerance, "policy loss");
             GoldenJson.Close(
-                golden.GetProperty("vf_scaled").GetDouble(), loss.Value.item<double>() * Settings.ValueCoefficient, Tolerance, "value loss");
+                golden.GetProperty("vf_scaled").GetDouble(), loss.Metrics[MetricNames.ValueLoss] * Settings.ValueCoefficient, Tolerance, "value loss");
         }
     }
 
@@ -114,7 +110,7 @@ public class TrlMathsTests
         var coefficient = 0.2;
         foreach (var row in GoldenJson.Read("golden/trl/adaptive_kl_golden.json").EnumerateArray())
         {
-            coefficient = KlController.Next(coefficient, row[0].GetDouble(), 2, Settings);
+            coefficient = AdaptiveKl.Next(coefficient, row[0].GetDouble(), 2, Settings);
             Assert.Equal(row[1].GetDouble(), coefficient, 1e-7);
         }
     }
@@ -127,8 +123,8 @@ public class TrlMathsTests
         foreach (var batch in GoldenJson.Read("golden/trl/running_moments_golden.json").EnumerateArray())
         {
             var scores = batch.GetProperty("xs").EnumerateArray().Select(x => x.GetDouble()).ToArray();
-            var (scaled, after) = ScoreScaling.Apply(scores, moments, scaling);
-            var (normed, _) = ScoreScaling.Apply(scores, moments, scaling with { NormalizeScores = true });
+            var (scaled, after) = Scores.Apply(scores, moments, scaling);
+            var (normed, _) = Scores.Apply(scores, moments, scaling with { NormalizeScores = true });
 
             GoldenJson.Close(batch.GetProperty("mean").GetDouble(), after.Mean, Tolerance, "mean");
             GoldenJson.Close(batch.GetProperty("var").GetDouble(), after.Variance, Tolerance, "variance");

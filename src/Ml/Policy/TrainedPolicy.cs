@@ -6,14 +6,14 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Policy;
 
 /// <summary>
-/// What PPO trains: a frozen language model, the adapter in it and a value head on top. The reference policy is the same model
+/// What is trained: a frozen language model, the adapter in it and, where the algorithm has a critic, a value head on top. The reference policy is the same model
 /// with the adapter switched off, so the weights exist once. Dropout is off here, in sampling and in training, as in TRL: the
 /// probabilities that are trained are those that were sampled from.
 /// </summary>
 /// <param name="model">The base model; stays the caller's.</param>
 /// <param name="adapter">The adapter attached to it; stays the caller's.</param>
-/// <param name="valueHead">The critic; stays the caller's.</param>
-public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead)
+/// <param name="valueHead">The critic; stays the caller's. Null: there is none.</param>
+public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead? valueHead)
 {
     /// <summary>The language model.</summary>
     public LlamaForCausalLm Model { get; } = model;
@@ -21,18 +21,21 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
     /// <summary>The trained part of it.</summary>
     public LoraAdapter Adapter { get; } = adapter;
 
-    /// <summary>The critic.</summary>
-    public ValueHead ValueHead { get; } = valueHead;
+    /// <summary>The critic, if any.</summary>
+    public ValueHead? ValueHead { get; } = valueHead;
 
     /// <summary>Where it computes.</summary>
-    public Device Device => ValueHead.Weight.device;
+    public Device Device => Adapter.Parameters[0].Parameter.device;
 
     /// <summary>All that is trained, by the names it is saved under, in a fixed order: the adapter, then the value head.</summary>
     public IReadOnlyList<KeyValuePair<string, Parameter>> Parameters { get; } =
     [
         .. adapter.Parameters.Select(named => KeyValuePair.Create(named.Name, named.Parameter)),
-        new(ValueHead.WeightName, valueHead.Weight),
-        new(ValueHead.BiasName, valueHead.Bias),
+        .. valueHead is null ? [] : new KeyValuePair<string, Parameter>[]
+        {
+            new(ValueHead.WeightName, valueHead.Weight),
+            new(ValueHead.BiasName, valueHead.Bias),
+        },
     ];
 
     /// <summary>Turns the policy into the reference until the returned object is disposed.</summary>
@@ -51,9 +54,9 @@ public sealed class PolicyWithValue(LlamaForCausalLm model, LoraAdapter adapter,
         var predicting = Model.HiddenAt(sequences.Ids, sequences.Predictors); // [B, R, H]
         var (logProbs, entropy) = ResponseLogProbs.Of(
             Model, predicting.flatten(0, 1), sequences.ResponseIds.flatten(), temperature); // [B · R] each
-        var values = ValueHead.Forward(predicting); // [B, R]
+        var values = ValueHead?.Forward(predicting); // [B, R]
         return new(
-            logProbs.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope(), values.MoveToOuterDisposeScope(),
+            logProbs.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope(), values?.MoveToOuterDisposeScope(),
             entropy.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope());
     }
 

@@ -1,7 +1,7 @@
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 public class AdvantagesTests
 {

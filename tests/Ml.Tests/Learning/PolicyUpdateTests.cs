@@ -1,13 +1,13 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
-public class PpoUpdateTests
+public class PolicyUpdateTests
 {
     private const int BatchSize = 16;
     private static readonly GenerationSettings Generation = new() { MaxNewTokens = 8 };
@@ -29,7 +29,7 @@ public class PpoUpdateTests
     public void The_reward_goes_up()
     {
         var policy = TinyPolicy.Create(randomAdapter: false);
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         var rewards = Enumerable.Range(0, Settings.Steps).Select(_ => Step(policy, state).Metrics[MetricNames.RewardMean]).ToArray();
 
         var (early, late) = (rewards[..5].Average(), rewards[^5..].Average());
@@ -40,7 +40,7 @@ public class PpoUpdateTests
     public void A_restored_run_goes_on_exactly_like_an_uninterrupted_one()
     {
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         Step(policy, state);
         Step(policy, state);
         var checkpoint = state.ToFiles();
@@ -65,7 +65,7 @@ public class PpoUpdateTests
     public void A_checkpoint_of_another_model_is_refused_by_name()
     {
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         var files = new Dictionary<string, byte[]>(state.ToFiles());
         files[TrainingState.ValueHeadFile] = files[TrainingState.OptimizerFile];
         Assert.Contains(ValueHead.WeightName, Refusal());
@@ -81,7 +81,7 @@ public class PpoUpdateTests
         foreach (var breaksBy in new[] { float.NaN, float.NegativeInfinity, -50 }) // the last: a ratio far above the threshold
         {
             var policy = TinyPolicy.Create();
-            using var state = TrainingState.Start(policy, Settings);
+            using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
             var before = state.ToFiles();
             var samples = Collect(policy, state)
                 .Select(sample => sample with { LogProbs = [.. sample.LogProbs.Select(logProb => logProb + breaksBy)] }).ToArray();
@@ -101,7 +101,7 @@ public class PpoUpdateTests
         // Adam hardly notices a gradient's length, but its moments do: with a norm of at most c, √Σ exp_avg² stays below c.
         var policy = TinyPolicy.Create();
         var settings = Settings with { MaxGradientNorm = 1e-3 };
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         Update(policy, state, Collect(policy, state), settings);
         Assert.Equal(6, state.Optimizer.Steps);
         var norm = Math.Sqrt(state.Optimizer.Means().Sum(mean => (double)mean.square().sum().item<float>()));
@@ -111,10 +111,10 @@ public class PpoUpdateTests
     [Fact]
     public void The_learning_rate_falls_linearly_to_its_share()
     {
-        Assert.Equal(1, LearningRate.Share(0, Settings));
-        Assert.Equal(0.6, LearningRate.Share(12, Settings), 1e-12);
-        Assert.Equal(0.2, LearningRate.Share(24, Settings), 1e-12);
-        Assert.Equal(1, LearningRate.Share(0, Settings with { Steps = 1 }));
+        Assert.Equal(1, Adam.LearningRateShare(0, Settings));
+        Assert.Equal(0.6, Adam.LearningRateShare(12, Settings), 1e-12);
+        Assert.Equal(0.2, Adam.LearningRateShare(24, Settings), 1e-12);
+        Assert.Equal(1, Adam.LearningRateShare(0, Settings with { Steps = 1 }));
     }
 
     [Fact]
@@ -122,11 +122,11 @@ public class PpoUpdateTests
     {
         var settings = Settings with { ScaleScores = false, ScoreClip = 0.5, MissingEosPenalty = 1 };
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var samples = Collect(policy, state).Select((sample, i) => sample with { Score = i % 2 == 0 ? 2 : 0.25f, HasEnded = i >= 4 }).ToArray();
 
-        Assert.Equal([1, -0.75, 1, -0.75, 2, 0.25], ScoreScaling.Charged(samples, settings).Take(6));
-        Assert.Equal([2, 0.25, 2, 0.25], ScoreScaling.Charged(samples, settings with { MissingEosPenalty = null }).Take(4));
+        Assert.Equal([1, -0.75, 1, -0.75, 2, 0.25], Scores.Charged(samples, settings.MissingEosPenalty).Take(6));
+        Assert.Equal([2, 0.25, 2, 0.25], Scores.Charged(samples, null).Take(4));
         var metrics = Update(policy, state, samples, settings).Metrics;
         Assert.Equal(0.75, metrics[MetricNames.EndedShare]);
         Assert.Equal((2 + 0.25) / 2, metrics[MetricNames.RewardMean], 1e-6); // what the reward said
@@ -137,7 +137,7 @@ public class PpoUpdateTests
     public void Without_a_classifier_no_hate_probability_is_reported()
     {
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         var samples = Collect(policy, state).Select(sample => sample with { HateProbability = null }).ToArray();
         Assert.DoesNotContain(MetricNames.HateProbability, Update(policy, state, samples, Settings).Metrics.Keys);
     }
@@ -147,7 +147,7 @@ public class PpoUpdateTests
     {
         var settings = Settings with { ValueWarmupSteps = 2 };
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var checkpoints = new List<IReadOnlyDictionary<string, byte[]>> { state.ToFiles() };
         for (var step = 0; step < 3; step++)
         {
@@ -169,7 +169,7 @@ public class PpoUpdateTests
     {
         var settings = Settings with { Alarms = new() { MaxLengthDrift = 1.5 } };
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var samples = Collect(policy, state);
         Assert.Null(Update(policy, state, samples, settings).Alarm);
 
@@ -189,7 +189,7 @@ public class PpoUpdateTests
     public void Both_estimators_of_the_kl_are_reported()
     {
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         var samples = Collect(policy, state);
         var metrics = Update(policy, state, samples, Settings).Metrics;
         var differences = samples.Select(sample => sample.LogProbs.Zip(sample.ReferenceLogProbs, (p, r) => (double)p - r).ToArray()).ToArray();
@@ -201,14 +201,14 @@ public class PpoUpdateTests
     public void An_update_leaves_no_tensors_behind()
     {
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, Settings);
+        using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
         NoLeaks.In(() => Step(policy, state));
         NoLeaks.In(() => TrainingState.Restore(policy, state.ToFiles()).Dispose());
     }
 
-    private static PpoStats Step(PolicyWithValue policy, TrainingState state) => Update(policy, state, Collect(policy, state), Settings);
+    private static StepStats Step(TrainedPolicy policy, TrainingState state) => Update(policy, state, Collect(policy, state), Settings);
 
-    private static IReadOnlyList<RolloutSample> Collect(PolicyWithValue policy, TrainingState state) => RolloutCollector.Collect(
+    private static IReadOnlyList<RolloutSample> Collect(TrainedPolicy policy, TrainingState state) => RolloutCollector.Collect(
         policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(BatchSize), new()
         {
             RunSeed = 1,
@@ -219,10 +219,10 @@ public class PpoUpdateTests
             ScoringBatchSize = Settings.MiniBatchSize,
         }, CancellationToken.None);
 
-    private static PpoStats Update(
-        PolicyWithValue policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings)
+    private static StepStats Update(
+        TrainedPolicy policy, TrainingState state, IReadOnlyList<RolloutSample> samples, PpoSettings settings)
     {
-        var order = PpoUpdate.EpochOrder(1, state.Step, samples.Count);
-        return PpoUpdate.Run(policy, state, samples, settings, Generation.Temperature, order, CancellationToken.None);
+        var order = PolicyUpdate.EpochOrder(1, state.Step);
+        return PolicyUpdate.Run(policy, state, samples, new Ppo(settings, Generation), order, CancellationToken.None);
     }
 }

@@ -2,7 +2,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Ppo;
+namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>What a step reports.</summary>
 /// <param name="Metrics">
@@ -11,39 +11,43 @@ namespace RlhfFunctions.Ml.Ppo;
 /// </param>
 /// <param name="Advantages">Whitened advantages of the real tokens, mini-batch by mini-batch and epoch by epoch.</param>
 /// <param name="Ratios">π_new / π_old of the same tokens.</param>
-public sealed record PpoStats(IReadOnlyDictionary<string, double> Metrics, float[] Advantages, float[] Ratios)
+public sealed record StepStats(IReadOnlyDictionary<string, double> Metrics, float[] Advantages, float[] Ratios)
 {
     /// <summary>Why the run should stop after this step, or null.</summary>
     public string? Alarm { get; init; }
 
-    /// <summary>Gathers them; <paramref name="scores"/> are those after scaling and clipping.</summary>
-    internal static PpoStats Of(
-        IReadOnlyList<RolloutSample> samples, double[] scores, RolloutTensors batch, MiniBatchLog log, double klCoefficient,
+    /// <summary>Gathers them.</summary>
+    internal static StepStats Of(
+        IReadOnlyList<RolloutSample> samples, Algorithm algorithm, Objective objective, RolloutTensors batch, LossLog log, double klCoefficient,
         double learningRate, TimeSpan elapsed)
     {
         using var scope = NewDisposeScope();
         var isToken = batch.IsResponseToken; // [B, R]
-        var difference = (batch.LogProbs - batch.ReferenceLogProbs) * isToken; // [B, R]
-        var metrics = new Dictionary<string, double>(log.Means())
+        var metrics = new Dictionary<string, double>([.. log.Means(), .. objective.Metrics])
         {
-            [MetricNames.Kl] = SequenceMean(batch.KlPenalties),
-            [MetricNames.KlEstimator3] = SequenceMean((-difference).exp() - 1 + difference),
             [MetricNames.KlCoefficient] = klCoefficient,
-            [MetricNames.SequenceEntropy] = SequenceMean(-batch.LogProbs),
-            [MetricNames.NonScoreReward] = -klCoefficient * Masked.Mean(batch.KlPenalties, isToken).item<float>(),
             [MetricNames.LearningRate] = learningRate,
-            [MetricNames.LargestRatio] = log.LargestRatio,
-            [MetricNames.EndedShare] = samples.Average(sample => sample.HasEnded ? 1.0 : 0),
             [MetricNames.SkippedMiniBatches] = log.Skipped,
             [MetricNames.UpdateSeconds] = elapsed.TotalSeconds,
         };
-        if (samples.Average(sample => sample.HateProbability) is { } hate)
-            metrics[MetricNames.HateProbability] = hate;
-        Spread(MetricNames.ScoreMean, MetricNames.ScoreDeviation, scores);
-        Spread(MetricNames.RewardMean, MetricNames.RewardDeviation, samples.Select(sample => (double)sample.Score));
         Spread(MetricNames.QueryLengthMean, MetricNames.QueryLengthDeviation, samples.Select(sample => (double)sample.Query.Length));
         Spread(
             MetricNames.ResponseLengthMean, MetricNames.ResponseLengthDeviation, samples.Select(sample => (double)sample.Response.Length));
+        if (algorithm.Samples)
+        {
+            metrics[MetricNames.SequenceEntropy] = SequenceMean(-batch.LogProbs);
+            metrics[MetricNames.LargestRatio] = log.LargestRatio;
+            metrics[MetricNames.EndedShare] = samples.Average(sample => sample.HasEnded ? 1.0 : 0);
+            Spread(MetricNames.ScoreMean, MetricNames.ScoreDeviation, objective.Scores);
+            Spread(MetricNames.RewardMean, MetricNames.RewardDeviation, samples.Select(sample => (double)sample.Score));
+            if (samples.Average(sample => sample.HateProbability) is { } hate)
+                metrics[MetricNames.HateProbability] = hate;
+        }
+        if (algorithm.MeasuresKl)
+        {
+            metrics[MetricNames.Kl] = SequenceMean(batch.KlPenalties);
+            metrics[MetricNames.KlEstimator3] = SequenceMean(TokenKl.Estimator3(batch.LogProbs, batch.ReferenceLogProbs));
+        }
         if (metrics.TryGetValue(MetricNames.ValueError, out var error))
             metrics[MetricNames.ExplainedVariance] = 1 - (error / metrics[MetricNames.ReturnVariance]);
         return new(metrics.Where(metric => double.IsFinite(metric.Value)).ToDictionary(), log.Advantages, log.Ratios);

@@ -1,7 +1,7 @@
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Ppo;
+namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>A step's rollouts as right-padded matrices [B, R]; the tensors belong to the dispose scope they were made in.</summary>
 public sealed record RolloutTensors

@@ -1,7 +1,7 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 
-namespace RlhfFunctions.Ml.Tests.Ppo;
+namespace RlhfFunctions.Ml.Tests.Learning;
 
 public class StepAlarmTests
 {
@@ -27,7 +27,17 @@ public class StepAlarmTests
 
     [Fact]
     public void A_kl_that_is_no_number_always_stops_the_run() =>
-        Assert.Contains("finite", StepAlarm.Find(3, Metrics(null, 20), 1, 20, new() { MaxKl = null }), StringComparison.Ordinal);
+        Assert.Contains("finite", StepAlarm.Find(3, Metrics(null, 20), 1, 20, Ppo(new() { MaxKl = null })), StringComparison.Ordinal);
+
+    [Fact]
+    public void What_an_algorithm_does_not_measure_stops_nothing()
+    {
+        var withoutReference = new Grpo(new() { Alarms = Limits }, new());
+        Assert.Null(StepAlarm.Find(3, Metrics(null, 20), 1, 20, withoutReference));
+        Assert.Contains("grpo.alarms.maxRatio", StepAlarm.Find(3, Metrics(null, 20), 5, 20, withoutReference), StringComparison.Ordinal);
+        Assert.Contains("finite", StepAlarm.Find(3, Metrics(null, 20), 1, 20, new Grpo(new() { KlCoefficient = 0.1 }, new())), StringComparison.Ordinal);
+        Assert.Null(StepAlarm.Find(3, Metrics(null, 60), 1, 20, new Dpo(new() { Alarms = Limits }))); // it did not write them
+    }
 
     [Theory]
     [InlineData(4, 1.5, 14)] // what a run that learns looks like
@@ -42,7 +52,9 @@ public class StepAlarmTests
     public void The_defaults_catch_a_collapse(double kl, double ratio, double length) => Assert.NotNull(Find(kl, ratio, length, new()));
 
     private static string? Find(double kl, double ratio, double length, AlarmSettings settings) =>
-        StepAlarm.Find(step: 3, Metrics(kl, length), ratio, firstLength: 20, settings);
+        StepAlarm.Find(step: 3, Metrics(kl, length), ratio, firstLength: 20, Ppo(settings));
+
+    private static Ppo Ppo(AlarmSettings settings) => new(new() { Alarms = settings }, new());
 
     private static Dictionary<string, double> Metrics(double? kl, double length)
     {
