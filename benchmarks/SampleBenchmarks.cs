@@ -106,7 +106,7 @@ internal static class SampleBenchmarks
         public void Dispose()
         {
             _state.Dispose();
-            _policy.ValueHead.Dispose();
+            _policy.ValueHead?.Dispose();
             _policy.Adapter.Dispose();
             _policy.Model.Dispose();
         }

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Decoding;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 

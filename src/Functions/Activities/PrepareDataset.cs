@@ -23,14 +23,12 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                 var tokenizer = LlamaText.FromFolder(await models.FetchAsync(input.BaseModel, stop));
                 var data = request.Data;
                 var dataset = new PreparedDataset(
-                    await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, tokenizer, stop),
-                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, tokenizer, stop));
-                if (dataset.Train.Count < request.Ppo.BatchSize)
+                    data.Train is { } train ? await PrepareAsync(data, sources.PartOf(train, "train"), data.TrainRows, tokenizer, stop) : [],
+                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, tokenizer, stop))
                 {
-                    throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
-                        + $"{request.Ppo.BatchSize}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower ppo.batchSize.");
-                }
-
+                    Preferences = data.Preferences is { } file ? await PreferencesAsync(file, data.TrainRows, tokenizer, stop) : [],
+                };
+                CheckSize(dataset, request);
                 if (dataset.Test.FirstOrDefault(dialogue => string.IsNullOrWhiteSpace(dialogue.Summary)) is { } bare)
                 {
                     throw new InvalidInputException($"{data.Test}: the row {bare.Id} has no {data.Columns.Summary}, and without reference summaries ROUGE-L "
@@ -40,6 +38,45 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                 return new NewArtifact<string>(new Dictionary<string, byte[]> { [PreparedDataset.FileName] = dataset.ToBytes() }, path);
             },
             cancellation);
+    }
+
+    private static void CheckSize(PreparedDataset dataset, RunRequest request)
+    {
+        var (data, training) = (request.Data, request.Training);
+        int prompts = training.BatchSize / training.SamplesPerPrompt;
+        if (data.Preferences is not null && dataset.Preferences.Count < prompts)
+        {
+            throw new InvalidInputException($"{data.Preferences} has {dataset.Preferences.Count} preferences in its first {data.TrainRows} rows, fewer than a "
+                + $"batch of {prompts}. Raise data.trainRows, or lower {training.Section}.batchSize.");
+        }
+
+        if (data.Train is not null && dataset.Train.Count < prompts)
+        {
+            throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
+                + $"{prompts}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower {training.Section}.batchSize.");
+        }
+    }
+
+    private async Task<IReadOnlyList<PreparedPreference>> PreferencesAsync(
+        string source, int firstRows, LlamaText tokenizer, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var stream = await sources.OpenAsync(source, cancellation);
+            return [.. PreferenceReader.Read(stream, source, firstRows).Select(
+                row => new PreparedPreference(row.Id, Side(row.Prompt, row.Chosen), Side(row.Prompt, row.Rejected)))];
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidInputException(e.Message, e);
+        }
+
+        PreparedResponse Side(string prompt, string response)
+        {
+            int[] alone = tokenizer.Encode(prompt), together = tokenizer.Encode(prompt + response);
+            int shared = alone.AsSpan().CommonPrefixLength(together); // where both meet, tokens may join
+            return new PreparedResponse(together[..shared], [.. together[shared..], tokenizer.EosId]);
+        }
     }
 
     private async Task<IReadOnlyList<PreparedDialogue>> PrepareAsync(

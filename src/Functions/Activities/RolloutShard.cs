@@ -33,19 +33,19 @@ public sealed class RolloutShard(
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
         var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
 
-        int batchSize = request.Ppo.BatchSize;
+        var (batchSize, perPrompt) = (request.Training.BatchSize, request.Training.SamplesPerPrompt);
         int first = batchSize * input.Shard / request.Compute.RolloutShards;
         int end = batchSize * (input.Shard + 1) / request.Compute.RolloutShards;
-        var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize, input.Step).Take(first..end);
-        int[][] prompts = [.. rows.Select(row => dataset.Train[row].PromptIds)];
+        var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize / perPrompt, input.Step);
+        int[][] prompts = [.. Enumerable.Range(first, end - first).Select(sample => dataset.Train[rows[sample / perPrompt]].PromptIds)];
         var plan = new RolloutPlan
         {
             RunSeed = (ulong)request.Seed,
             Step = input.Step,
             FirstSample = first,
             Generation = request.Generation,
-            KlPenalty = request.Ppo.KlPenalty,
-            ScoringBatchSize = request.Ppo.MiniBatchSize,
+            KlPenalty = Algorithm.Of(request.Training, request.Generation).Penalty,
+            ScoringBatchSize = request.Training.MiniBatchSize,
         };
 
         return await policies.UseAsync(

@@ -36,6 +36,7 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         var errors = await CheckAsync(request, cancellation);
         if (errors.Count > 0) return Answers.Invalid("The run request cannot be run as it stands.", errors);
 
+        request = request with { Training = request.Training }; // with its defaults, so that a later version's change nothing
         if (!await requests.TryRecordAsync(request, cancellation))
         {
             return Answers.Problem(409, "run-exists", "Another run has this id.",
@@ -49,11 +50,12 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
                 RunId = request.RunId,
                 Sources = new ModelSources(
                     request.Model.Source,
-                    [.. request.Reward.Classifiers.Select(term => term.Source)],
+                    [.. (request.Reward?.Classifiers ?? []).Select(term => term.Source)],
                     request.Evaluation.Judge,
                     request.Model.Precision),
-                Steps = request.Ppo.Steps,
+                Steps = request.Training.Steps,
                 Shards = request.Compute.RolloutShards,
+                LearnsFromPreferences = request.Training is DpoSettings,
             };
             await client.ScheduleNewOrchestrationInstanceAsync(
                 FunctionNames.RlhfRun, state, new StartOrchestrationOptions(request.RunId), cancellation);
@@ -73,12 +75,14 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         {
             ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
             ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
-            ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
             ["data.test"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Test, "test"), cancellation),
         };
-        for (int i = 0; i < request.Reward.Terms.Count; i++)
+        if (request.Data.Train is { } train) found["data.train"] = await sources.CheckFileAsync(sources.PartOf(train, "train"), cancellation);
+        if (request.Data.Preferences is { } preferences) found["data.preferences"] = await sources.CheckFileAsync(preferences, cancellation);
+        var terms = request.Reward?.Terms ?? [];
+        for (int i = 0; i < terms.Count; i++)
         {
-            if (request.Reward.Terms[i] is ClassifierTerm term)
+            if (terms[i] is ClassifierTerm term)
                 found[$"reward.terms[{i}]"] = await sources.CheckClassifierAsync(term.Source, [term.Label, term.HateLabel], cancellation);
         }
 

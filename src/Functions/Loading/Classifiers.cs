@@ -1,6 +1,5 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Loading;
@@ -17,7 +16,7 @@ public sealed class Classifiers(ModelFolders models)
     {
         var classifiers = new Queue<string>(prepared.Rewards);
         var terms = new List<(double Weight, ITextReward Reward)>();
-        foreach (var term in request.Reward.Terms)
+        foreach (var term in request.Reward!.Terms)
         {
             ITextReward reward = term switch
             {

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
@@ -8,10 +9,10 @@ using TorchSharp;
 
 namespace RlhfFunctions.Loading;
 
-/// <summary>A base model in memory with an adapter, a value head and its tokenizer. One activity uses it at a time.</summary>
+/// <summary>A base model in memory with an adapter, the value head that some algorithms have, and its tokenizer. One activity uses it at a time.</summary>
 public sealed class LoadedPolicy : IDisposable
 {
-    private LoadedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
+    private LoadedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead? valueHead, LlamaText text)
     {
         Policy = new TrainedPolicy(model, adapter, valueHead);
         Text = text;
@@ -33,7 +34,8 @@ public sealed class LoadedPolicy : IDisposable
         try
         {
             var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
-            return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
+            bool hasValueHead = Algorithm.Of(request.Training, request.Generation).HasValueHead;
+            return new LoadedPolicy(model, adapter, hasValueHead ? new ValueHead(model.Config.HiddenSize, device) : null, text);
         }
         catch
         {
@@ -56,7 +58,7 @@ public sealed class LoadedPolicy : IDisposable
 
     public void Dispose()
     {
-        Policy.ValueHead.Dispose();
+        Policy.ValueHead?.Dispose();
         Policy.Adapter.Dispose();
         Policy.Model.Dispose();
     }

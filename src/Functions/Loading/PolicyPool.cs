@@ -30,7 +30,7 @@ public sealed class PolicyPool(ModelFolders models) : IDisposable
         string modelPath, RunRequest request, int threads, Func<LoadedPolicy, TResult> work, CancellationToken cancellation)
     {
         string folder = await models.FetchAsync(modelPath, cancellation);
-        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device }, ContractsJson.Options);
+        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device, request.Algorithm }, ContractsJson.Options);
         Threads.Use(threads); // from the request, never from the machine
         var policy = Take(key) ?? LoadedPolicy.Load(folder, request);
         try

@@ -35,7 +35,7 @@ internal static class ReportPage
             <a class="skip" href="#figures">Skip to the figures</a>
             <header>
             <h1>Run {report.RunId}</h1>
-            <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} PPO steps · {Seconds(report.SecondsByStage)}</p>
+            <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} steps of {request.Training.Section.ToUpperInvariant()} · {Seconds(report.SecondsByStage)}</p>
             {Verdict(report, request, published)}</header>
             <main>
             <h2 id="figures" tabindex="-1">Before and after</h2>
@@ -92,17 +92,20 @@ internal static class ReportPage
     }
 
     /// <summary>What every run reports, then each term of a reward that has several; the hate probability only where a classifier tells it.</summary>
-    private static IEnumerable<StepSeries> Series(IReadOnlyList<JsonObject> metrics, RewardSettings reward)
+    private static IEnumerable<StepSeries> Series(IReadOnlyList<JsonObject> metrics, RewardSettings? reward)
     {
+        var terms = reward?.Terms ?? [];
         (string Title, string Unit, string Name)[] series =
         [
             ("Reward", "mean score", MetricNames.RewardMean),
             ("Hate probability", "by the reward model", MetricNames.HateProbability),
             ("KL from the reference", "nats per response", MetricNames.Kl),
             ("Response length", "tokens", MetricNames.ResponseLengthMean),
-            ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
+            ("Policy loss", "what the update lowers", MetricNames.PolicyLoss),
             ("Value loss", "clipped squared error", MetricNames.ValueLoss),
-            .. reward.Terms.Skip(reward.Terms.Count > 1 ? 0 : 1).Select(term => ($"Reward term {term.Name}", "mean before its weight", MetricNames.RewardTerm(term.Name))),
+            ("Margin", "of the chosen over the rejected responses", MetricNames.PreferenceMargin),
+            ("Right preferences", "share of pairs", MetricNames.PreferenceAccuracy),
+            .. terms.Skip(terms.Count > 1 ? 0 : 1).Select(term => ($"Reward term {term.Name}", "mean before its weight", MetricNames.RewardTerm(term.Name))),
         ];
         // A step has no hate probability where no classifier rewards, and no losses where every mini-batch was skipped.
         return series.Where(one => metrics.All(step => step.ContainsKey(one.Name)))

@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 
 namespace RlhfFunctions.Ml.Evaluation;

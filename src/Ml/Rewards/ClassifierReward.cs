@@ -1,5 +1,4 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rewards;

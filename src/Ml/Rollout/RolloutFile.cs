@@ -61,7 +61,7 @@ public static class RolloutFile
         var queries = Split(Get<int>("query"), Get<int>("query_length"));
         var lengths = Get<int>("response_length");
         var responses = Split(Get<int>("response"), lengths);
-        var (logProbs, references) = (Split(Get<float>("logprobs"), lengths), SplitIfAny("ref_logprobs"));
+        var (logProbs, references) = (SplitIfAny("logprobs"), SplitIfAny("ref_logprobs"));
         var (values, penalties) = (SplitIfAny("values"), SplitIfAny("kl_penalties"));
         return [.. indices.Select((index, i) => new RolloutSample
         {

@@ -12,7 +12,7 @@ public sealed record RolloutSample
     /// <summary>Token ids of the response, with the end-of-text token if it got that far.</summary>
     public required int[] Response { get; init; }
 
-    /// <summary>log π of the policy that sampled.</summary>
+    /// <summary>log π of the policy that sampled; empty of a preference.</summary>
     public required float[] LogProbs { get; init; }
 
     /// <summary>log π of the reference; empty where it was not asked.</summary>

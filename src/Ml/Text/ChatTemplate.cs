@@ -12,5 +12,9 @@ public static class ChatTemplate
     public static string ChatMl(string user, string? system = null) =>
         (system is null ? "" : Turn("system", system)) + Turn("user", user) + "<|im_start|>assistant\n";
 
+    /// <summary>A conversation so far, opened for the assistant's answer.</summary>
+    public static string ChatMl(IEnumerable<(string Role, string Content)> turns) =>
+        string.Concat(turns.Select(turn => Turn(turn.Role, turn.Content))) + "<|im_start|>assistant\n";
+
     private static string Turn(string role, string content) => $"<|im_start|>{role}\n{content}{EndOfTurn}\n";
 }

@@ -70,7 +70,7 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
     private static async Task<PreparedRun> PrepareAsync(ServiceProvider host, RunRequest request)
     {
         var models = new List<string>();
-        foreach (string source in new[] { request.Model.Source, request.Reward.Classifiers.Single().Source, request.Evaluation.Judge })
+        foreach (string source in new[] { request.Model.Source, request.Reward!.Classifiers.Single().Source, request.Evaluation.Judge })
             models.Add(await ActivatorUtilities.CreateInstance<PrepareModel>(host).Run(new PrepareModelInput(source), CancellationToken.None));
         await ActivatorUtilities.CreateInstance<PrepareAdapter>(host).Run(new PrepareAdapterInput(request.RunId!, models[0]), CancellationToken.None);
         string dataset = await ActivatorUtilities.CreateInstance<PrepareDataset>(host)

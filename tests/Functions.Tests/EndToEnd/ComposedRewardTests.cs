@@ -30,14 +30,14 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
                     new RepetitionTerm { NGram = 1 },
                 ],
             },
-            Ppo = request.Ppo with { MissingEosPenalty = 3 },
+            Ppo = request.Ppo! with { MissingEosPenalty = 3 },
         };
         var view = await RunAsync(request);
 
         Assert.InRange(view.Progress!.LastStep!.HateProbability!.Value, 0, 1);
         foreach (var step in await MetricsAsync(request.RunId!))
         {
-            double sum = request.Reward.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
+            double sum = request.Reward!.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
             Assert.Equal(sum, step[MetricNames.RewardMean], 1e-4);
             Assert.Equal(step[MetricNames.RewardMean] - (3 * (1 - step[MetricNames.EndedShare])), step[MetricNames.ScoreMean], 1e-4);
             Assert.InRange(step[MetricNames.EndedShare], 0, 0.99); // some are cut off after 16 tokens

@@ -36,7 +36,7 @@ public sealed class LoadingFaultTests : IDisposable
         Assert.Same(first, await UseAsync(policy => policy));
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => UseAsync(_ => throw new InvalidOperationException()));
-        Assert.True(first.Policy.ValueHead.Weight.IsInvalid);
+        Assert.True(first.Policy.ValueHead!.Weight.IsInvalid);
         Assert.NotSame(first, await UseAsync(policy => policy));
 
         Task<LoadedPolicy> UseAsync(Func<LoadedPolicy, LoadedPolicy> work) => pool.UseAsync(model, Request, 1, work, CancellationToken.None);

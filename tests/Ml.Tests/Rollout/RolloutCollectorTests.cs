@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using static TorchSharp.torch;
