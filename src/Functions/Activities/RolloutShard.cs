@@ -37,7 +37,9 @@ public sealed class RolloutShard(
         int first = batchSize * input.Shard / request.Compute.RolloutShards;
         int end = batchSize * (input.Shard + 1) / request.Compute.RolloutShards;
         var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize / perPrompt, input.Step);
-        int[][] prompts = [.. Enumerable.Range(first, end - first).Select(sample => dataset.Train[rows[sample / perPrompt]].PromptIds)];
+        PreparedDialogue[] dialogues = [.. Enumerable.Range(first, end - first).Select(sample => dataset.Train[rows[sample / perPrompt]])];
+        int[][] prompts = Array.ConvertAll(dialogues, dialogue => dialogue.PromptIds);
+        string[] references = Array.ConvertAll(dialogues, dialogue => dialogue.Summary);
         var plan = new RolloutPlan
         {
             RunSeed = (ulong)request.Seed,
@@ -57,7 +59,7 @@ public sealed class RolloutShard(
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
                 var ended = plan with { Generation = loaded.WithEndOfText(plan.Generation) };
-                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, ended, cancellation);
+                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward, prompts, ended, cancellation, references);
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);

@@ -17,7 +17,7 @@ public static class RlhfServices
     /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
     /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
-    /// huggingface.co) and the token to read private and gated ones.
+    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -41,6 +41,7 @@ public static class RlhfServices
         services.AddSingleton<StepMetrics>();
         services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
         services.AddSingleton<PolicyPool>();
+        services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
         services.AddSingleton<ServedPolicies>();

@@ -5,6 +5,7 @@ using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Loading;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
@@ -13,7 +14,7 @@ namespace RlhfFunctions.Http;
 /// POST /api/runs starts a run and answers 202 with its address. The same run id with the same body answers the same run, so
 /// a client that heard nothing may ask again; with another body it is refused.
 /// </summary>
-public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProvider time)
+public sealed class StartRun(RunRequests requests, SourceFiles sources, RewardServices services, TimeProvider time)
 {
     [Function(FunctionNames.StartRun)]
     public async Task<IActionResult> Run(
@@ -82,6 +83,17 @@ public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProv
         var terms = request.Reward?.Terms ?? [];
         for (int i = 0; i < terms.Count; i++)
         {
+            if (terms[i] is HttpTerm http) found[$"reward.terms[{i}].url"] = services.ProblemWith(http.Url);
+            if (terms[i] is RegexTerm or JsonSchemaTerm) found[$"reward.terms[{i}]"] = Classifiers.ProblemWithFormat(terms[i]);
+            if (terms[i] is EnsembleTerm ensemble)
+            {
+                for (int member = 0; member < ensemble.Members.Count; member++)
+                {
+                    var classifier = ensemble.Members[member];
+                    found[$"reward.terms[{i}].members[{member}]"] = await sources.CheckClassifierAsync(classifier.Source, [classifier.Label, classifier.HateLabel], cancellation);
+                }
+            }
+
             if (terms[i] is ClassifierTerm term)
                 found[$"reward.terms[{i}]"] = await sources.CheckClassifierAsync(term.Source, [term.Label, term.HateLabel], cancellation);
         }

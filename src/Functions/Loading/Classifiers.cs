@@ -5,7 +5,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Loading;
 
 /// <summary>A run's reward and judge. Keeps loaded classifiers; they hold no state, so activities that run side by side share them.</summary>
-public sealed class Classifiers(ModelFolders models)
+public sealed class Classifiers(ModelFolders models, RewardServices services)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Folder, string Device), TextClassifier> _loaded = [];
@@ -24,12 +24,50 @@ public sealed class Classifiers(ModelFolders models)
                 WordsTerm list => new WordListReward(list.Words),
                 LengthTerm length => new LengthReward(length.MinWords, length.MaxWords),
                 RepetitionTerm repetition => new RepetitionReward(repetition.NGram),
+                RegexTerm or JsonSchemaTerm => Format(term),
+                RougeTerm rouge => new RougeReward(rouge.Variant),
+                HttpTerm http => services.Open(http),
+                EnsembleTerm ensemble => new EnsembleReward(await MembersAsync(ensemble), ensemble.Combine, ensemble.Deviations),
                 _ => throw new NotSupportedException($"A reward term {term.GetType().Name} is not known."),
             };
             terms.Add((term.Weight, reward));
         }
 
         return new WeightedReward(terms);
+
+        async Task<IReadOnlyList<ITextReward>> MembersAsync(EnsembleTerm ensemble)
+        {
+            var members = new List<ITextReward>();
+            foreach (var member in ensemble.Members)
+                members.Add(await ClassifierAsync(classifiers.Dequeue(), member, request.Compute.Device, cancellation));
+            return members;
+        }
+    }
+
+    /// <summary>What is wrong with the pattern or the schema of a term, or null.</summary>
+    public static string? ProblemWithFormat(RewardTerm term)
+    {
+        try
+        {
+            Format(term);
+            return null;
+        }
+        catch (InvalidInputException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private static ITextReward Format(RewardTerm term)
+    {
+        try
+        {
+            return term is RegexTerm regex ? new RegexReward(regex.Pattern) : new JsonSchemaReward(((JsonSchemaTerm)term).Schema.GetRawText());
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidInputException($"The reward term {term.Name}: {e.Message}", e);
+        }
     }
 
     /// <summary>The run's judge, which reads the response alone.</summary>

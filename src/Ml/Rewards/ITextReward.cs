@@ -11,7 +11,8 @@ public interface ITextReward
 /// <param name="Prompt">The prompt, its special tokens spelled out.</param>
 /// <param name="Response">The response without special tokens.</param>
 /// <param name="ResponseVerbatim">The response with its special tokens, such as the end of text, spelled out.</param>
-public readonly record struct PromptedResponse(string Prompt, string Response, string ResponseVerbatim)
+/// <param name="Reference">What a human answered; null where that is not known.</param>
+public readonly record struct PromptedResponse(string Prompt, string Response, string ResponseVerbatim, string? Reference = null)
 {
     /// <summary>A response by itself.</summary>
     public static PromptedResponse Alone(string response) => new("", response, response);

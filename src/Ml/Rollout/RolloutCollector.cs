@@ -16,9 +16,10 @@ public static class RolloutCollector
     /// <param name="prompts">Token ids.</param>
     /// <param name="plan">Seed, place in the run, sampling.</param>
     /// <param name="cancellationToken">Looked at before each token and each scoring batch.</param>
+    /// <param name="references">What humans answered, one per prompt; null where that is not known.</param>
     public static IReadOnlyList<RolloutSample> Collect(
         TrainedPolicy policy, Func<IReadOnlyList<int>, bool, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, IReadOnlyList<string>? references = null)
     {
         // 1. responses, their log-probabilities, values and penalties
         var keys = prompts.Select((_, i) => Seeds.Derive(plan.RunSeed, "rollout", plan.Step, plan.FirstSample + i)).ToArray();
@@ -27,8 +28,8 @@ public static class RolloutCollector
             policy, prompts, keys, limits, plan.Generation, plan.KlPenalty, plan.ScoringBatchSize, cancellationToken);
 
         // 2. scores of their texts
-        var texts = answers.Select(answer => new PromptedResponse(
-            decode(answer.Query, false), decode(answer.Response, true), decode(answer.Response, false))).ToArray();
+        var texts = answers.Select((answer, i) => new PromptedResponse(
+            decode(answer.Query, false), decode(answer.Response, true), decode(answer.Response, false), references?[i])).ToArray();
         var scores = reward.Score(texts, cancellationToken);
         var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
 

@@ -32,13 +32,13 @@ public sealed class RequestValidationTests
         { "ppo.missingEosPenalty", Good with { Ppo = Good.Ppo! with { MissingEosPenalty = -1 } } },
         { "grpo", Good with { Grpo = new() } }, // of a PPO run
         { "ppo", Good with { Algorithm = AlgorithmName.Rloo } },
-        { "grpo.groupSize", With(new GrpoSettings { BatchSize = 32, GroupSize = 5 }) },
-        { "grpo.overlongBuffer", With(new GrpoSettings { OverlongBuffer = 17 }) }, // at most 16 tokens
-        { "rloo.batchSize", With(new RlooSettings { BatchSize = 9 }) },
-        { "rloo.groupSize", With(new RlooSettings { GroupSize = 1 }) },
-        { "reward", With(new GrpoSettings()) with { Reward = null } },
-        { "data.train", With(new GrpoSettings()) with { Data = Good.Data with { Train = null } } },
-        { "data.preferences", With(new GrpoSettings()) with { Data = Good.Data with { Preferences = "file:a.jsonl" } } },
+        { "grpo.groupSize", By(new GrpoSettings { BatchSize = 32, GroupSize = 5 }) },
+        { "grpo.overlongBuffer", By(new GrpoSettings { OverlongBuffer = 17 }) }, // at most 16 tokens
+        { "rloo.batchSize", By(new RlooSettings { BatchSize = 9 }) },
+        { "rloo.groupSize", By(new RlooSettings { GroupSize = 1 }) },
+        { "reward", By(new GrpoSettings()) with { Reward = null } },
+        { "data.train", By(new GrpoSettings()) with { Data = Good.Data with { Train = null } } },
+        { "data.preferences", By(new GrpoSettings()) with { Data = Good.Data with { Preferences = "file:a.jsonl" } } },
         { "data.preferences", Preferring(new()) with { Data = Preferring(new()).Data with { Preferences = null } } },
         { "data.train", Preferring(new()) with { Data = Preferring(new()).Data with { Train = "file:a.csv" } } },
         { "reward", Preferring(new()) with { Reward = Good.Reward } },
@@ -143,6 +143,9 @@ public sealed class RequestValidationTests
 
     [Theory]
     [InlineData("demo.json")]
+    [InlineData("demo-grpo.json")]
+    [InlineData("demo-rloo.json")]
+    [InlineData("demo-dpo.json")]
     [InlineData("tinyllama-detox.json")]
     [InlineData("tinyllama-detox-better.json")]
     public void A_request_that_ships_is_a_good_one(string file)
@@ -194,18 +197,18 @@ public sealed class RequestValidationTests
     [Fact]
     public void A_null_that_is_no_default_comes_back()
     {
-        var request = With(new GrpoSettings { MaxGradientNorm = null });
+        var request = By(new GrpoSettings { MaxGradientNorm = null });
         Assert.Null(JsonSerializer.Deserialize<RunRequest>(JsonSerializer.Serialize(request, ContractsJson.Options), ContractsJson.Strict)!.Training.MaxGradientNorm);
     }
 
-    private static RunRequest With(TrainingSettings training)
+    private static RunRequest By(TrainingSettings training)
     {
         return Good with { Training = training };
     }
 
     private static RunRequest Preferring(DpoSettings settings)
     {
-        return With(settings) with { Reward = null, Data = Good.Data with { Train = null, Preferences = "file:preferences.jsonl" } };
+        return By(settings) with { Reward = null, Data = Good.Data with { Train = null, Preferences = "file:preferences.jsonl" } };
     }
 
     private static RunRequest With(GenerationSettings generation)

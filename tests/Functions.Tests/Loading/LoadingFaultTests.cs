@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
@@ -61,7 +62,7 @@ public sealed class LoadingFaultTests : IDisposable
         string judge = Path.Combine(Repository.Root, "samples", "models", "judge");
         string model = await StoreAsync(Directory.GetFiles(judge).ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes));
         string config = Path.Combine(await _models.FetchAsync(model, CancellationToken.None), "config.json");
-        var classifiers = new Classifiers(_models);
+        var classifiers = new Classifiers(_models, new RewardServices(new ConfigurationBuilder().Build()));
         var prepared = new PreparedRun("", [], model, "");
 
         File.Move(config, config + ".away");

@@ -1,5 +1,6 @@
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
 

@@ -1,4 +1,4 @@
-namespace RlhfFunctions.Ml.Evaluation;
+namespace RlhfFunctions.Ml.Rewards;
 
 /// <summary>
 /// English stems as rouge_score makes them: Porter's algorithm ("An algorithm for suffix stripping", 1980) with NLTK's departures (a few

@@ -1,7 +1,7 @@
 using System.Text.Json;
-using RlhfFunctions.Ml.Evaluation;
+using RlhfFunctions.Ml.Rewards;
 
-namespace RlhfFunctions.Ml.Tests.Evaluation;
+namespace RlhfFunctions.Ml.Tests.Rewards;
 
 public class RougeTests
 {

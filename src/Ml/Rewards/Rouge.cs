@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace RlhfFunctions.Ml.Evaluation;
+namespace RlhfFunctions.Ml.Rewards;
 
 /// <summary>How two texts overlap; each number from 0 to 1.</summary>
 /// <param name="Precision">The share of the candidate that the reference has too.</param>
