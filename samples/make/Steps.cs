@@ -55,7 +55,7 @@ internal static class Steps
         var path = Path.Combine(output.CreateSubdirectory("dialogues").FullName, SamplePreferences.FileName);
         string[] lines = [.. SamplePreferences.Lines(Path.Combine(output.FullName, "models"), data)];
         File.WriteAllText(path, string.Concat(lines.Select(line => line + "\n")));
-        Console.WriteLine($"{path}: {lines.Length} preferences of the judge among samples of {data.Dialogues.Of(Split.Train).Count} dialogues");
+        Console.WriteLine($"{path}: {lines.Length} preferences of the judge among samples of the Llama");
     }
 
     /// <summary>Measures the models and writes their cards; beside those that ship with the product, where that is not the same folder.</summary>

@@ -34,7 +34,7 @@ public sealed class RequestValidationTests
         { "ppo", Good with { Algorithm = AlgorithmName.Rloo } },
         { "grpo.groupSize", By(new GrpoSettings { BatchSize = 32, GroupSize = 5 }) },
         { "grpo.overlongBuffer", By(new GrpoSettings { OverlongBuffer = 17 }) }, // at most 16 tokens
-        { "rloo.batchSize", By(new RlooSettings { BatchSize = 9 }) },
+        { "rloo.batchSize", By(new RlooSettings { BatchSize = 12 }) },
         { "rloo.groupSize", By(new RlooSettings { GroupSize = 1 }) },
         { "reward", By(new GrpoSettings()) with { Reward = null } },
         { "data.train", By(new GrpoSettings()) with { Data = Good.Data with { Train = null } } },
