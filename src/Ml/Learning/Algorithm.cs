@@ -10,7 +10,7 @@ public abstract class Algorithm(TrainingSettings settings)
     /// <summary>The numbers that all have.</summary>
     public TrainingSettings Settings { get; } = settings;
 
-    /// <summary>β of the first step.</summary>
+    /// <summary>β of the first step: KL coefficient or, of DPO, its own.</summary>
     public abstract double KlCoefficient { get; }
 
     /// <summary>Divides the logits of what is learned from, as it did in sampling.</summary>
