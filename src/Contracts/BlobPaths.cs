@@ -34,6 +34,11 @@ public static class BlobPaths
         return $"{Runs}/{runId}/dataset";
     }
 
+    public static string Preferences(string runId, int shard)
+    {
+        return $"{Runs}/{runId}/preferences/{shard:D3}";
+    }
+
     public static string Rollout(string runId, int step, int shard)
     {
         return $"{Rollouts(runId, step)}/{shard:D3}";
@@ -61,7 +66,7 @@ public static class BlobPaths
         return isRollout ? new Dictionary<string, string> { ["kind"] = "rollout" } : null;
     }
 
-    /// <summary>The state before PPO step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
+    /// <summary>The state before step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
     public static string Checkpoint(string runId, int step)
     {
         return $"{Checkpoints(runId)}/{step:D5}";
@@ -79,7 +84,7 @@ public static class BlobPaths
         return $"{Runs}/{runId}/metrics/{step:D5}";
     }
 
-    /// <summary>The policy measured as it was before PPO step <paramref name="step"/>.</summary>
+    /// <summary>The policy measured as it was before step <paramref name="step"/>.</summary>
     public static string Measurement(string runId, int step)
     {
         return $"{Runs}/{runId}/measurements/{step:D5}";

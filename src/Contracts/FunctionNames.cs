@@ -25,6 +25,7 @@ public static class FunctionNames
     public const string PrepareModel = nameof(PrepareModel);
     public const string PrepareDataset = nameof(PrepareDataset);
     public const string PrepareAdapter = nameof(PrepareAdapter);
+    public const string ScorePreferences = nameof(ScorePreferences);
     public const string RolloutShard = nameof(RolloutShard);
     public const string PpoUpdate = nameof(PpoUpdate);
     public const string Evaluate = nameof(Evaluate);

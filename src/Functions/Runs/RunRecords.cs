@@ -37,13 +37,14 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
         if (!await ExistsAsync(request.RunId!, cancellation) && await IsFullAsync(engine, cancellation)) return StartResult.TooMany;
         if (!await requests.TryRecordAsync(request, cancellation)) return StartResult.IdTaken;
         var sources = new ModelSources(
-            request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
+            request.Model.Source, [.. (request.Reward?.Classifiers ?? []).Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
         var state = new RlhfRunState
         {
             RunId = request.RunId!,
             Sources = sources,
-            Steps = request.Ppo.Steps,
+            Steps = request.Training.Steps,
             Shards = request.Compute.RolloutShards,
+            LearnsFromPreferences = request.Training is DpoSettings,
             Limits = request.Limits,
             Price = prices.Price,
         };

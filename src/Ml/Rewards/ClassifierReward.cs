@@ -1,6 +1,5 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rewards;
