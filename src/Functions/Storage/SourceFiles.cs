@@ -40,8 +40,10 @@ public sealed class SourceFiles(BlobFiles blobs, ArtifactStore artifacts, FileRo
         string folder = PathOf(file);
         try
         {
-            var config = RobertaConfig.Load(folder);
-            return labels.Select(label => TextClassifier.ProblemWith(label, config, folder)).FirstOrDefault(found => found is not null);
+            var known = TextClassifier.LabelsOf(folder);
+            // What scores and does not classify has one label, and no hate to tell of.
+            return (known.Count == 1 ? labels.Take(1) : labels)
+                .Select(label => TextClassifier.ProblemWith(label, known, folder)).FirstOrDefault(found => found is not null);
         }
         catch (InvalidDataException e)
         {
