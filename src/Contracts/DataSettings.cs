@@ -33,5 +33,8 @@ public sealed record DataSettings
     public DialogueColumns Columns { get; init; } = new();
 
     /// <summary>The prompt, with <c>{dialogue}</c> where the dialogue goes.</summary>
-    public string PromptTemplate { get; init; } = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
+    [StringLength(100_000)]
+    public string PromptTemplate { get; init; } = DefaultPromptTemplate;
+
+    internal const string DefaultPromptTemplate = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
 }

@@ -5,13 +5,10 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The body of POST /api/generate: prompts or dialogues, and how to continue them.</summary>
 public sealed record GenerateRequest
 {
-    /// <summary>Texts at once, at most.</summary>
-    public const int MaxTexts = 256;
-
-    /// <summary>Prompts, taken as they are.</summary>
+    /// <summary>Prompts, taken as they are; <see cref="Limits"/> says how many and how long.</summary>
     public IReadOnlyList<string>? Prompts { get; init; }
 
-    /// <summary>Dialogues, put into the run's prompt template.</summary>
+    /// <summary>Dialogues, put into the run's prompt template; bounded likewise.</summary>
     public IReadOnlyList<string>? Dialogues { get; init; }
 
     /// <summary>The finished run whose adapter writes; null: the one that adapters/latest points to, or else the base model alone.</summary>

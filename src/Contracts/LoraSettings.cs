@@ -22,6 +22,7 @@ public sealed record LoraSettings
 
     /// <summary>Last component of the names of the linear layers that get an adapter.</summary>
     [MinLength(1)]
+    [MaxLength(1000)]
     public IReadOnlyList<string> TargetModules { get; init; } = ["q_proj", "v_proj"];
 
     /// <summary>Scale by α/√r instead of α/r (PEFT's use_rslora).</summary>

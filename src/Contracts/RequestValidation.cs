@@ -1,5 +1,6 @@
 using System.Collections;
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Text.Json;
 
 namespace RlhfFunctions.Contracts;
@@ -7,20 +8,23 @@ namespace RlhfFunctions.Contracts;
 /// <summary>Checks a request against the ranges on its properties and the rules that span several.</summary>
 public static class RequestValidation
 {
+    /// <summary>What is repeated of a wrong value.</summary>
+    private const int MostRepeated = 100;
+
     /// <summary>What is wrong, by the field's JSON path; empty: nothing.</summary>
     public static IReadOnlyDictionary<string, string[]> Check(RunRequest request)
     {
         var errors = new Dictionary<string, List<string>>();
-        CheckObject(request, "", errors);
+        CheckObject(request, "", Bounds.Usual, errors);
         CheckAcrossFields(request, (path, message) => Add(errors, path, message));
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 
     /// <summary>As above, of a request for texts.</summary>
-    public static IReadOnlyDictionary<string, string[]> Check(GenerateRequest request)
+    public static IReadOnlyDictionary<string, string[]> Check(GenerateRequest request, Limits limits)
     {
         var errors = new Dictionary<string, List<string>>();
-        CheckObject(request, "", errors);
+        CheckObject(request, "", new Bounds(limits.PromptCharacters, limits.Prompts), errors);
         if (request.Prompts is null == request.Dialogues is null)
         {
             Add(errors, "prompts", "give either prompts or dialogues, and one of them.");
@@ -28,26 +32,36 @@ public static class RequestValidation
         else
         {
             var (field, texts) = request.Prompts is { } prompts ? ("prompts", prompts) : ("dialogues", request.Dialogues!);
-            if (texts.Count is 0 or > GenerateRequest.MaxTexts) Add(errors, field, $"must hold 1 to {GenerateRequest.MaxTexts} texts, but holds {texts.Count}.");
-            for (int i = 0; i < texts.Count; i++)
+            if (texts.Count == 0) Add(errors, field, $"must hold 1 to {limits.Prompts} texts.");
+            for (int i = 0; i < texts.Count && i < limits.Prompts; i++)
             {
-                if (string.IsNullOrEmpty(texts[i])) Add(errors, $"{field}[{i}]", "must not be empty.");
+                if (texts[i] is "") Add(errors, $"{field}[{i}]", "must not be empty.");
             }
         }
 
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 
+    /// <summary>As above, of the app's own settings.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(Limits limits)
+    {
+        var errors = new Dictionary<string, List<string>>();
+        CheckObject(limits, "", Bounds.Usual, errors);
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
     private static void CheckAcrossFields(RunRequest request, Action<string, string> add)
     {
         var ppo = request.Ppo;
-        int stepSize = ppo.MiniBatchSize * ppo.GradientAccumulationSteps;
+        long stepSize = (long)ppo.MiniBatchSize * ppo.GradientAccumulationSteps;
         if (stepSize > 0 && ppo.BatchSize % stepSize != 0)
             add("ppo.batchSize", $"must be a multiple of miniBatchSize × gradientAccumulationSteps = {stepSize}, but is {ppo.BatchSize}.");
         if (request.Compute.RolloutShards > ppo.BatchSize)
             add("compute.rolloutShards", $"must not be above ppo.batchSize = {ppo.BatchSize}, but is {request.Compute.RolloutShards}.");
         if (!request.Data.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
             add("data.promptTemplate", "must contain {dialogue} where the dialogue goes.");
+        if (ppo.BatchSize > request.Data.TrainRows)
+            add("data.trainRows", $"must not be below ppo.batchSize = {ppo.BatchSize}: a step takes that many different rows, but is {request.Data.TrainRows}.");
         if (request.Data.MaxCharacters <= request.Data.MinCharacters)
             add("data.maxCharacters", $"must be above data.minCharacters = {request.Data.MinCharacters}.");
         if (ppo.NormalizeScores && !ppo.ScaleScores)
@@ -92,7 +106,7 @@ public static class RequestValidation
         }
     }
 
-    private static void CheckObject(object value, string path, Dictionary<string, List<string>> errors)
+    private static void CheckObject(object value, string path, Bounds bounds, Dictionary<string, List<string>> errors)
     {
         foreach (var property in value.GetType().GetProperties())
         {
@@ -104,19 +118,28 @@ public static class RequestValidation
             }
 
             if (propertyValue is IList list)
-                CheckItems(list, propertyPath, errors);
+                CheckItems(list, propertyPath, property.IsDefined(typeof(MaxLengthAttribute)), bounds, errors);
+            else if (propertyValue is string text && !property.IsDefined(typeof(StringLengthAttribute)))
+                CheckLength(text, propertyPath, bounds, errors);
             else if (IsOurs(propertyValue))
-                CheckObject(propertyValue!, propertyPath, errors);
+                CheckObject(propertyValue!, propertyPath, bounds, errors);
         }
     }
 
-    private static void CheckItems(IList items, string path, Dictionary<string, List<string>> errors)
+    private static void CheckLength(string text, string path, Bounds bounds, Dictionary<string, List<string>> errors)
     {
-        for (int i = 0; i < items.Count; i++)
+        if (text.Length > bounds.Characters) Add(errors, path, $"must not be longer than {bounds.Characters} characters, but has {text.Length}.");
+    }
+
+    private static void CheckItems(IList items, string path, bool hasBound, Bounds bounds, Dictionary<string, List<string>> errors)
+    {
+        if (!hasBound && items.Count > bounds.Items) Add(errors, path, $"must not hold more than {bounds.Items} items, but holds {items.Count}.");
+        for (int i = 0; i < items.Count && i < bounds.Items; i++)
         {
             string itemPath = $"{path}[{i}]";
             if (items[i] is null) Add(errors, itemPath, "must not be null.");
-            else if (IsOurs(items[i])) CheckObject(items[i]!, itemPath, errors);
+            else if (items[i] is string text) CheckLength(text, itemPath, bounds, errors);
+            else if (IsOurs(items[i])) CheckObject(items[i]!, itemPath, bounds, errors);
         }
     }
 
@@ -131,14 +154,24 @@ public static class RequestValidation
         {
             RangeAttribute range => $"must be between {range.Minimum} and {range.Maximum}",
             MinLengthAttribute => "must not be empty",
+            MaxLengthAttribute most => $"must not hold more than {most.Length} items",
+            StringLengthAttribute most => $"must not be longer than {most.MaximumLength} characters",
             _ => (attribute.ErrorMessage ?? "is not valid").TrimEnd('.'),
         };
-        return value is null or ICollection ? rule + "." : $"{rule}, but is {JsonSerializer.Serialize(value, ContractsJson.Options)}.";
+        if (value is null or ICollection) return rule + ".";
+        string shown = value is double.PositiveInfinity or double.NegativeInfinity or double.NaN ? $"{value}" : JsonSerializer.Serialize(value, ContractsJson.Options);
+        return $"{rule}, but is {(shown.Length <= MostRepeated ? shown : shown[..MostRepeated] + "…")}.";
     }
 
     private static void Add(Dictionary<string, List<string>> errors, string path, string message)
     {
         if (!errors.TryGetValue(path, out var messages)) errors[path] = messages = [];
         messages.Add(message);
+    }
+
+    /// <summary>Of texts and lists that have no bound of their own.</summary>
+    private sealed record Bounds(int Characters, int Items)
+    {
+        public static Bounds Usual { get; } = new(4096, 10_000);
     }
 }

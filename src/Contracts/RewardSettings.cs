@@ -8,6 +8,7 @@ public sealed record RewardSettings
 {
     /// <summary>Its terms. The hate probability reported while learning is that of the first classifier among them.</summary>
     [MinLength(1)]
+    [MaxLength(64)]
     public required IReadOnlyList<RewardTerm> Terms { get; init; }
 
     /// <summary>The classifiers among the terms, in order.</summary>

@@ -84,3 +84,63 @@ public sealed record RewardReport
     /// <summary>Why it should not steer a run; null: nothing speaks against it.</summary>
     public string? Refusal { get; init; }
 }
+
+/// <summary>Asks for a reward model that is trained from a campaign's votes.</summary>
+public sealed record RewardRequest
+{
+    /// <summary>Names the reward model, which becomes blob:models/{rewardId}; null: one is made up.</summary>
+    [RegularExpression(RunId.Pattern, ErrorMessage = RunId.Rule)]
+    public string? RewardId { get; init; }
+
+    /// <summary>Every random draw derives from this.</summary>
+    [Range(0, 9_007_199_254_740_991)]
+    public long Seed { get; init; }
+
+    /// <summary>The campaign whose votes are learnt from, as they are when it starts.</summary>
+    [RegularExpression(RunId.Pattern, ErrorMessage = RunId.Rule)]
+    public required string CampaignId { get; init; }
+
+    /// <summary>The body it starts from: a Llama, such as the policy's own base, or a RoBERTa.</summary>
+    [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
+    public required string Base { get; init; }
+
+    public RewardTrainingSettings Training { get; init; } = new();
+}
+
+/// <summary>State of the orchestration that trains a reward model.</summary>
+public sealed record RewardState(string RewardId, string Base, int Folds);
+
+/// <summary>Input of CollectPreferences.</summary>
+public sealed record CollectPreferencesInput(string RewardId);
+
+/// <summary>Input of TrainReward: some steps of one training.</summary>
+/// <param name="RewardId">The reward model.</param>
+/// <param name="BaseModel">Its body in Blob storage.</param>
+/// <param name="Fold">The part that is held out; null: none, and the model is the one that is kept.</param>
+/// <param name="Chunk">0, 1, … of the training's steps.</param>
+public sealed record TrainRewardInput(string RewardId, string BaseModel, int? Fold, int Chunk);
+
+/// <summary>Output of TrainReward.</summary>
+/// <param name="Step">Steps done.</param>
+/// <param name="Steps">Steps in all.</param>
+/// <param name="Loss">Mean of the chunk's steps.</param>
+public sealed record TrainRewardResult(int Step, int Steps, double Loss);
+
+/// <summary>Input of PublishReward.</summary>
+/// <param name="RewardId">The reward model.</param>
+/// <param name="BaseModel">Its body in Blob storage.</param>
+/// <param name="Chunks">How many chunks each training had; the last is that of the kept model.</param>
+public sealed record PublishRewardInput(string RewardId, string BaseModel, IReadOnlyList<int> Chunks);
+
+/// <summary>A trained reward model.</summary>
+/// <param name="RewardId">Its name.</param>
+/// <param name="Model">Where it lies: a <c>blob:</c> source of it is <c>blob:models/{rewardId}</c>.</param>
+/// <param name="Label">The label under which a run's classifier term asks for its score.</param>
+/// <param name="Report">How good it is.</param>
+public sealed record RewardOutcome(string RewardId, string Model, string Label, RewardReport Report);
+
+/// <summary>Answer of GET rewards/{id}.</summary>
+public sealed record RewardView(string RewardId, string Status, RewardProgress? Progress, RewardOutcome? Outcome, string? Failure, RewardRequest Request);
+
+/// <summary>How far a reward model's trainings have come, all of them together.</summary>
+public sealed record RewardProgress(int Step, int Steps);

@@ -8,6 +8,9 @@ using RlhfFunctions.Hosting;
 
 var builder = FunctionsApplication.CreateBuilder(args);
 builder.ConfigureFunctionsWebApplication();
+#if !GPU
+builder.UseWhen<RlhfFunctions.Http.HttpBoundary>(RlhfFunctions.Http.HttpBoundary.IsFor);
+#endif
 builder.Services.Configure<WorkerOptions>(options => options.Serializer = new JsonObjectSerializer(ContractsJson.Options));
 builder.Services.AddRlhf(builder.Configuration);
 builder.Build().Run();

@@ -1,9 +1,10 @@
 using System.Text.Json;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Reports;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -1,6 +1,6 @@
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Storage;
 

@@ -5,10 +5,10 @@ using Azure;
 using Azure.Storage.Blobs.Models;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Reports;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

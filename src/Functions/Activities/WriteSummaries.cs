@@ -1,11 +1,13 @@
 using System.Text.Json;
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Ppo;
 using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;

@@ -2,8 +2,11 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
+using RlhfFunctions.Compute;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Hosting;
@@ -14,17 +17,19 @@ public static class RlhfServices
     /// <summary>
     /// Settings: <c>AzureWebJobsStorage</c> (connection string), or by identity <c>AzureWebJobsStorage__accountName</c> or
     /// <c>AzureWebJobsStorage__blobServiceUri</c>, and of a user-assigned one <c>AzureWebJobsStorage__clientId</c>;
-    /// <c>RlhfFileRoot</c>, where relative file: sources start (default: the app's folder); <c>RlhfCache</c>, where downloaded
+    /// <c>RlhfFileRoot</c>, where relative file: sources start, and <c>RlhfFileRoots</c>, further folders that may be read (default: of
+    /// the app's folder only samples/, which is how it is in Azure); <c>RlhfLimits__…</c>, see <see cref="Limits"/>; <c>RlhfCache</c>, where downloaded
     /// models are kept (default: the system's temporary folder); <c>RlhfServingDevice</c>, where POST /api/generate computes
-    /// (default: where the run did); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// (default: where the run did); <c>RlhfComputeDevices</c>, what runs can compute on where other machines compute than answer; <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
     /// huggingface.co) and the token to read private and gated ones.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddLogging();
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton(_ => ReadLimits(configuration));
         services.AddSingleton(_ => OpenStorage(configuration));
-        services.AddSingleton(new FileRoot(configuration["RlhfFileRoot"] ?? AppContext.BaseDirectory));
+        services.AddSingleton(new ReadableFolders(configuration["RlhfFileRoot"], configuration["RlhfFileRoots"]));
         services.AddSingleton(new ModelCacheFolder(configuration["RlhfCache"] ?? Path.Combine(Path.GetTempPath(), "rlhf-models")));
         services.AddSingleton(new ServingDevice(configuration["RlhfServingDevice"]));
         services.AddSingleton(_ => HubSettings.Read(configuration));
@@ -39,6 +44,9 @@ public static class RlhfServices
         services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
+        services.AddSingleton<RunRecords>();
+        services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
+        services.AddSingleton<RequestChecks>();
         services.AddSingleton(new ComputeGate(Environment.ProcessorCount));
         services.AddSingleton<PolicyPool>();
         services.AddSingleton<Classifiers>();
@@ -46,6 +54,14 @@ public static class RlhfServices
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
         return services;
+    }
+
+    private static Limits ReadLimits(IConfiguration configuration)
+    {
+        var limits = configuration.GetSection("RlhfLimits").Get<Limits>() ?? new Limits();
+        return RequestValidation.Check(limits).FirstOrDefault() is ({ } name, var problems)
+            ? throw new InvalidInputException($"The setting RlhfLimits__{name} {problems[0]}")
+            : limits;
     }
 
     private static BlobServiceClient OpenStorage(IConfiguration configuration)

@@ -1,10 +1,11 @@
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Http;
 
-/// <summary>Answers in our JSON, whatever the host's own options are; errors as RFC 9457 problem+json.</summary>
+/// <summary>Bodies in our JSON, read and written alike whatever the host's own options are.</summary>
 internal static class Answers
 {
     public static IActionResult Json(object value, int status = 200)
@@ -12,25 +13,33 @@ internal static class Answers
         return Content(value, status, "application/json");
     }
 
-    /// <param name="status">The HTTP status.</param>
-    /// <param name="type">A stable name of the kind of problem.</param>
-    /// <param name="title">What is wrong.</param>
-    /// <param name="detail">Where, and what to do.</param>
-    /// <param name="errors">What is wrong field by field.</param>
-    public static IActionResult Problem(int status, string type, string title, string detail, IReadOnlyDictionary<string, string[]>? errors = null)
-    {
-        return Content(new { type = $"urn:rlhf:problem:{type}", title, status, detail, errors }, status, "application/problem+json");
-    }
-
-    /// <summary>What is wrong field by field, in a sentence and as data.</summary>
-    public static IActionResult Invalid(string title, IReadOnlyDictionary<string, string[]> errors)
-    {
-        string summary = string.Join(" ", errors.Select(error => $"{error.Key}: {string.Join(" ", error.Value)}"));
-        return Problem(400, "invalid-request", title, summary, errors);
-    }
-
-    private static ContentResult Content(object value, int status, string contentType)
+    public static ContentResult Content(object value, int status, string contentType)
     {
         return new ContentResult { StatusCode = status, ContentType = contentType, Content = JsonSerializer.Serialize(value, ContractsJson.Options) };
+    }
+
+    /// <summary>Reads a body that must be JSON of a shape.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="title">What to say where it is not.</param>
+    /// <param name="example">Where a right body can be seen.</param>
+    /// <exception cref="ProblemException">It is not.</exception>
+    public static async Task<T> ReadAsync<T>(this HttpRequest http, string title, string example)
+        where T : class
+    {
+        if (!http.HasJsonContentType())
+        {
+            throw new ProblemException(new Problem(
+                415, "not-json", "The body must be JSON.", "Send it with the header \"Content-Type: application/json\"."));
+        }
+
+        try
+        {
+            return await JsonSerializer.DeserializeAsync<T>(http.Body, ContractsJson.Strict, http.HttpContext.RequestAborted)
+                ?? throw new JsonException("The body is null.");
+        }
+        catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: an object that does not say its kind
+        {
+            throw new ProblemException(new Problem(400, "malformed-request", title, JsonProblem.Describe(e, example)));
+        }
     }
 }

@@ -3,26 +3,17 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Storage;
+using RlhfFunctions.Runs;
 
 namespace RlhfFunctions.Http;
 
 /// <summary>GET /api/runs: all runs, the newest first.</summary>
-public sealed class ListRuns(RunRequests requests)
+public sealed class ListRuns(RunRecords runs)
 {
     [Function(FunctionNames.ListRuns)]
     public async Task<IActionResult> Run(
-        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "runs")] HttpRequest http,
-        [DurableClient] DurableTaskClient client,
-        CancellationToken cancellation)
+        [HttpTrigger(AuthorizationLevel.Function, "get", Route = "runs")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
-        var runs = new List<RunListItem>();
-        foreach (var (id, createdAt) in await requests.ListAsync(cancellation))
-        {
-            var instance = await client.GetInstanceAsync(id, getInputsAndOutputs: true, cancellation);
-            runs.Add(new RunListItem(id, instance?.RuntimeStatus.ToString() ?? "NotStarted", createdAt, instance?.ReadCustomStatusAs<RunProgress>()));
-        }
-
-        return Answers.Json(runs);
+        return Answers.Json(await runs.ListAsync(client, http.HttpContext.RequestAborted));
     }
 }

@@ -1,11 +1,9 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
-using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Storage;
+using RlhfFunctions.Runs;
 
 namespace RlhfFunctions.Http;
 
@@ -13,75 +11,30 @@ namespace RlhfFunctions.Http;
 /// POST /api/runs starts a run and answers 202 with its address. The same run id with the same body answers the same run, so
 /// a client that heard nothing may ask again; with another body it is refused.
 /// </summary>
-public sealed class StartRun(RunRequests requests, SourceFiles sources, TimeProvider time)
+public sealed class StartRun(RunRecords runs, RequestChecks checks, Limits limits, TimeProvider time)
 {
     [Function(FunctionNames.StartRun)]
     public async Task<IActionResult> Run(
-        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "runs")] HttpRequest http,
-        [DurableClient] DurableTaskClient client,
-        CancellationToken cancellation)
+        [HttpTrigger(AuthorizationLevel.Function, "post", Route = "runs")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
-        RunRequest request;
-        try
-        {
-            request = await JsonSerializer.DeserializeAsync<RunRequest>(http.Body, ContractsJson.Strict, cancellation)
-                ?? throw new JsonException("The body is null.");
-        }
-        catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: a reward term without a kind
-        {
-            return Answers.Problem(400, "malformed-request", "The body is not a run request.", JsonProblem.Describe(e, "samples/demo.json"));
-        }
-
+        var cancellation = http.HttpContext.RequestAborted;
+        var request = await http.ReadAsync<RunRequest>("The body is not a run request.", "samples/demo.json");
         request = request with { RunId = request.RunId ?? RunId.New(time.GetUtcNow()) };
-        var errors = await CheckAsync(request, cancellation);
-        if (errors.Count > 0) return Answers.Invalid("The run request cannot be run as it stands.", errors);
+        if (await checks.CheckAsync(request, cancellation) is { Count: > 0 } errors)
+            return Problem.Invalid("The run request cannot be run as it stands.", errors).ToResult();
 
-        if (!await requests.TryRecordAsync(request, cancellation))
+        switch (await runs.StartAsync(client, request, cancellation))
         {
-            return Answers.Problem(409, "run-exists", "Another run has this id.",
-                $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.");
-        }
-
-        if (await client.GetInstanceAsync(request.RunId, cancellation: cancellation) is null)
-        {
-            var state = new RlhfRunState
-            {
-                RunId = request.RunId,
-                Sources = new ModelSources(
-                    request.Model.Source,
-                    [.. request.Reward.Classifiers.Select(term => term.Source)],
-                    request.Evaluation.Judge,
-                    request.Model.Precision),
-                Steps = request.Ppo.Steps,
-                Shards = request.Compute.RolloutShards,
-            };
-            await client.ScheduleNewOrchestrationInstanceAsync(
-                FunctionNames.RlhfRun, state, new StartOrchestrationOptions(request.RunId), cancellation);
+            case StartResult.IdTaken:
+                return new Problem(409, "run-exists", "Another run has this id.",
+                    $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
+            case StartResult.TooMany:
+                return new Problem(429, "too-many-runs", "Too many runs have not ended.",
+                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.") { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
         }
 
         string address = $"/api/runs/{request.RunId}";
         http.HttpContext.Response.Headers.Location = address;
-        return Answers.Json(new { request.RunId, Status = address, Durable = client.CreateHttpManagementPayload(request.RunId) }, 202);
-    }
-
-    private async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
-    {
-        var errors = RequestValidation.Check(request);
-        if (errors.Count > 0) return errors;
-
-        var found = new Dictionary<string, string?>
-        {
-            ["model.source"] = await sources.CheckModelAsync(request.Model.Source, cancellation),
-            ["evaluation.judge"] = await sources.CheckClassifierAsync(request.Evaluation.Judge, [request.Evaluation.HateLabel], cancellation),
-            ["data.train"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Train, "train"), cancellation),
-            ["data.test"] = await sources.CheckFileAsync(sources.PartOf(request.Data.Test, "test"), cancellation),
-        };
-        for (int i = 0; i < request.Reward.Terms.Count; i++)
-        {
-            if (request.Reward.Terms[i] is ClassifierTerm term)
-                found[$"reward.terms[{i}]"] = await sources.CheckClassifierAsync(term.Source, [term.Label, term.HateLabel], cancellation);
-        }
-
-        return found.Where(error => error.Value is not null).ToDictionary(error => error.Key, error => new[] { error.Value! });
+        return Answers.Json(new { request.RunId, Status = address }, 202);
     }
 }

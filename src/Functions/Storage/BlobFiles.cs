@@ -12,13 +12,26 @@ public sealed class BlobFiles(BlobServiceClient service)
 {
     private readonly ConcurrentDictionary<string, Task<BlobContainerClient>> _containers = new();
 
-    /// <summary>The blob at a path such as <c>runs/x/request.json</c>.</summary>
+    /// <summary>The blob at a path such as <c>runs/x/request.json</c>, in a container that is there.</summary>
     public async Task<BlobClient> BlobAsync(string path)
     {
+        var (container, name) = Split(path);
+        return (await _containers.GetOrAdd(container, OpenContainerAsync)).GetBlobClient(name);
+    }
+
+    /// <summary>The same, to look at: nothing is made, not even the container.</summary>
+    private BlobClient Peek(string path)
+    {
+        var (container, name) = Split(path);
+        return service.GetBlobContainerClient(container).GetBlobClient(name);
+    }
+
+    private static (string Container, string Name) Split(string path)
+    {
         int slash = path.IndexOf('/', StringComparison.Ordinal);
-        if (slash <= 0 || slash == path.Length - 1) throw new InvalidInputException($"\"{path}\" is no blob path: expected container/name.");
-        var container = await _containers.GetOrAdd(path[..slash], OpenContainerAsync);
-        return container.GetBlobClient(path[(slash + 1)..]);
+        return slash > 0 && slash < path.Length - 1
+            ? (path[..slash], path[(slash + 1)..])
+            : throw new InvalidInputException($"\"{path}\" is no blob path: expected container/name.");
     }
 
     /// <summary>Writes a blob unless there is one; false: there was one already.</summary>
@@ -42,7 +55,7 @@ public sealed class BlobFiles(BlobServiceClient service)
     {
         try
         {
-            var content = await (await BlobAsync(path)).DownloadContentAsync(cancellation);
+            var content = await Peek(path).DownloadContentAsync(cancellation);
             return JsonSerializer.Deserialize<T>(content.Value.Content, ContractsJson.Options)
                 ?? throw new CorruptArtifactException(path, "holds null");
         }
@@ -96,7 +109,7 @@ public sealed class BlobFiles(BlobServiceClient service)
     {
         try
         {
-            return (await (await BlobAsync(path)).GetPropertiesAsync(cancellationToken: cancellation)).Value;
+            return (await Peek(path).GetPropertiesAsync(cancellationToken: cancellation)).Value;
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {

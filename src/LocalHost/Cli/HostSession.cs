@@ -41,6 +41,9 @@ internal sealed class HostSession : IAsyncDisposable
         var settings = HostSettings.ReadLocalSettings(app.Path);
         settings["FUNCTIONS_WORKER_RUNTIME"] = "dotnet-isolated";
         AddUnlessSet(settings, "RlhfFileRoot", Repository.Root);
+        // Who starts the host from the folder of his own data means it to be read; a whole disk nobody means.
+        string here = Environment.CurrentDirectory;
+        if (here != Path.GetPathRoot(here)) AddUnlessSet(settings, "RlhfFileRoots", here);
         AddUnlessSet(settings, "RlhfCache", options.ModelsFolder);
         var session = new HostSession(options, app, settings, say);
         try

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
 using RlhfFunctions.LocalHost.Hosting;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 using Spectre.Console;
 
@@ -29,6 +29,7 @@ internal static class ImportCommand
             : null;
         if (azurite is not null) configuration["AzureWebJobsStorage"] = azurite.ConnectionString;
         configuration["RlhfFileRoot"] = Environment.CurrentDirectory;
+        configuration["RlhfFileRoots"] = Path.GetPathRoot(Environment.CurrentDirectory); // who types the command may import what he may read
         configuration["RlhfCache"] = options.ModelsFolder;
         try
         {

@@ -1,4 +1,4 @@
-using RlhfFunctions.Loading;
+using RlhfFunctions.Compute;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;

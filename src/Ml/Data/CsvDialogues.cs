@@ -15,12 +15,12 @@ internal static class CsvDialogues
         TrackLineNumbers = true,
     };
 
-    public static List<DialogueRow> Read(Stream stream, string name, DialogueColumns columns)
+    public static List<DialogueRow> Read(Stream stream, string name, DialogueColumns columns, int mostRows)
     {
         using var reader = CsvReader.Create(stream, Options, leaveOpen: true);
         try
         {
-            return ReadRows(reader, name, columns);
+            return ReadRows(reader, name, columns, mostRows);
         }
         catch (CsvFormatException broken)
         {
@@ -31,7 +31,7 @@ internal static class CsvDialogues
         }
     }
 
-    private static List<DialogueRow> ReadRows(CsvReader reader, string name, DialogueColumns columns)
+    private static List<DialogueRow> ReadRows(CsvReader reader, string name, DialogueColumns columns, int mostRows)
     {
         var header = reader.Headers;
         if (!reader.TryGetFieldIndex(columns.Dialogue, out var dialogueColumn))
@@ -44,6 +44,8 @@ internal static class CsvDialogues
         while (reader.Read())
         {
             var row = rows.Count + 1;
+            if (row > mostRows)
+                throw DialogueReader.TooLong(name, mostRows);
             if (!Utf8.IsValid(reader.RawRecord))
                 throw DialogueReader.Broken(name, row, reader.LineNumber, DialogueReader.NotUtf8);
             var dialogue = reader.GetString(dialogueColumn);

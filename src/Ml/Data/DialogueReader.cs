@@ -27,15 +27,16 @@ public static class DialogueReader
     /// <param name="stream">The file's bytes, UTF-8 with or without a byte order mark. It is read to its end.</param>
     /// <param name="name">The file's name: its extension says which format it has, and errors name it.</param>
     /// <param name="columns">Where the fields are; DialogSum's columns where null.</param>
-    /// <exception cref="InvalidDataException">The file is broken, empty, or lacks the column; the message says where.</exception>
-    public static IReadOnlyList<DialogueRow> Read(Stream stream, string name, DialogueColumns? columns = null)
+    /// <param name="mostRows">A file of more rows is refused.</param>
+    /// <exception cref="InvalidDataException">The file is broken, empty, too long, or lacks the column; the message says where.</exception>
+    public static IReadOnlyList<DialogueRow> Read(Stream stream, string name, DialogueColumns? columns = null, int mostRows = int.MaxValue)
     {
         columns ??= new DialogueColumns();
         var extension = Path.GetExtension(name);
         var rows = extension.ToUpperInvariant() switch
         {
-            ".CSV" => CsvDialogues.Read(stream, name, columns),
-            ".JSONL" => JsonLinesDialogues.Read(stream, name, columns),
+            ".CSV" => CsvDialogues.Read(stream, name, columns, mostRows),
+            ".JSONL" => JsonLinesDialogues.Read(stream, name, columns, mostRows),
             _ => throw new InvalidDataException($"{name}: cannot tell the format from \"{extension}\". Use .csv or .jsonl."),
         };
         return rows.Count > 0 ? rows : throw new InvalidDataException($"{name} holds no rows.");
@@ -66,6 +67,10 @@ public static class DialogueReader
         select $"{prefix}{name}.{extension}";
 
     internal const string NotUtf8 = "has bytes that are not UTF-8. Save the file as UTF-8; it may be Windows-1252.";
+
+    /// <summary>The error of a file of more rows than are taken.</summary>
+    internal static InvalidDataException TooLong(string name, int mostRows) =>
+        new($"{name} has more than the {mostRows} rows that are taken. Cut it to those the run needs.");
 
     /// <summary>The error of a data row; rows and lines are counted from 1, row 0 is the header.</summary>
     internal static InvalidDataException Broken(string name, int row, long line, string what, Exception? cause = null) =>

@@ -8,7 +8,7 @@ namespace RlhfFunctions.Ml.Data;
 /// <summary>Dialogues from JSON Lines: one object a line, blank lines ignored.</summary>
 internal static class JsonLinesDialogues
 {
-    public static List<DialogueRow> Read(Stream stream, string name, DialogueColumns columns)
+    public static List<DialogueRow> Read(Stream stream, string name, DialogueColumns columns, int mostRows)
     {
         using var file = new MemoryStream();
         stream.CopyTo(file);
@@ -24,6 +24,8 @@ internal static class JsonLinesDialogues
             if (bytes.Span[range].Trim(" \t\r"u8).IsEmpty)
                 continue;
             row++;
+            if (rows.Count >= mostRows)
+                throw DialogueReader.TooLong(name, mostRows);
             if (!Utf8.IsValid(bytes.Span[range]))
                 throw DialogueReader.Broken(name, row, line, DialogueReader.NotUtf8);
             try

@@ -43,7 +43,7 @@ public sealed class LlamaForSequenceClassification : nn.Module
     {
         using var files = HuggingFaceFolder.Open(folder);
         var weights = new FolderWeights(files, ModelPrecision.Float32, device ?? CPU);
-        var model = new LlamaForSequenceClassification(LlamaConfig.Load(folder), ReadLabels(folder), weights);
+        var model = new LlamaForSequenceClassification(LlamaConfig.Load(folder), ReadLabels(files.Config()), weights);
         try
         {
             weights.Finish(_ => false);
@@ -56,9 +56,13 @@ public sealed class LlamaForSequenceClassification : nn.Module
         }
     }
 
-    /// <summary>The labels of a classifier's folder.</summary>
-    public static IReadOnlyDictionary<int, string> ReadLabels(string folder) =>
-        RobertaConfig.ReadLabels(ConfigFile.Open(Path.Combine(folder, ModelFolder.ConfigFile)));
+    /// <summary>The labels of a Llama classifier's configuration.</summary>
+    /// <exception cref="InvalidDataException">The configuration is not a Llama's, or has something this code does not compute.</exception>
+    public static IReadOnlyDictionary<int, string> ReadLabels(ConfigFile config)
+    {
+        LlamaConfig.Read(config);
+        return RobertaConfig.ReadLabels(config);
+    }
 
     /// <summary>The scores of the labels, neither normalised nor sorted.</summary>
     /// <param name="inputIds">[B, T] int64, padded on the right.</param>

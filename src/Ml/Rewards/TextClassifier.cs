@@ -51,10 +51,10 @@ public sealed class TextClassifier
             ? throw new ArgumentException(problem)
             : _labels.First(known => known.Value == label).Key;
 
-    /// <summary>The labels of a classifier's folder, from its config.json alone.</summary>
+    /// <summary>A classifier's labels, from its config.json alone.</summary>
     /// <exception cref="InvalidDataException">The configuration is not one of a RoBERTa or Llama.</exception>
-    public static IReadOnlyDictionary<int, string> LabelsOf(string folder) =>
-        IsLlama(folder) ? LlamaForSequenceClassification.ReadLabels(folder) : RobertaConfig.Load(folder).Labels;
+    public static IReadOnlyDictionary<int, string> LabelsOf(ConfigFile config) =>
+        config.Text("model_type") == "llama" ? LlamaForSequenceClassification.ReadLabels(config) : RobertaConfig.Read(config).Labels;
 
     /// <summary>What is wrong with a label of a classifier, or null.</summary>
     /// <param name="label">The label to look for.</param>

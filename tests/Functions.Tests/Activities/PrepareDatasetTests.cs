@@ -4,8 +4,8 @@ using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Activities;

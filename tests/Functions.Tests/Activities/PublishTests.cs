@@ -3,12 +3,13 @@ using System.Text.Json;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Activities;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Activities;

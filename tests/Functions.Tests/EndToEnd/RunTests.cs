@@ -15,7 +15,8 @@ public sealed class RunTests(RunTests.FinishedRun finished)
     {
         Assert.Equal(HttpStatusCode.Accepted, finished.Accepted);
         Assert.Equal("/api/runs/whole", finished.Location);
-        Assert.Contains("/runtime/webhooks/durabletask/instances/whole", finished.AcceptedBody, StringComparison.Ordinal);
+        // No address of the engine's own: in Azure it would carry a key that may do more than the caller's.
+        Assert.Equal("""{"runId":"whole","status":"/api/runs/whole"}""", finished.AcceptedBody);
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using System.Globalization;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Hub;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Hub;
@@ -183,7 +183,7 @@ public sealed class HubStreamTests : IAsyncLifetime
     {
         var client = new HubClient(hub);
         var repository = await client.ResolveAsync(Source, CancellationToken.None);
-        await using var content = client.Open(repository, repository.Files.Single(one => one.Name == file));
+        await using var content = client.Open(repository, repository.Files.Single(one => one.Name == file), mostBytes: 1 << 24);
         using var bytes = new MemoryStream();
         await content.CopyToAsync(bytes);
         return bytes.ToArray();

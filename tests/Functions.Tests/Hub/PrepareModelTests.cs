@@ -3,11 +3,11 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Activities;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Hub;
-using RlhfFunctions.Loading;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 using static TorchSharp.torch;
 

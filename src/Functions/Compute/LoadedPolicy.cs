@@ -1,0 +1,63 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Lora;
+using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Text;
+using RlhfFunctions.Storage;
+using TorchSharp;
+
+namespace RlhfFunctions.Compute;
+
+/// <summary>A base model in memory with an adapter, a value head and its tokenizer. One activity uses it at a time.</summary>
+public sealed class LoadedPolicy : IDisposable
+{
+    private LoadedPolicy(LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
+    {
+        Policy = new PolicyWithValue(model, adapter, valueHead);
+        Text = text;
+    }
+
+    public PolicyWithValue Policy { get; }
+
+    public LlamaText Text { get; }
+
+    /// <summary>Loads the base and attaches an adapter as it is before the first step.</summary>
+    /// <param name="folder">A Hugging Face folder on this machine.</param>
+    /// <param name="request">Says precision, device, adapter and, by its seed, the adapter's first weights.</param>
+    public static LoadedPolicy Load(string folder, RunRequest request)
+    {
+        var device = Torch.Device(request.Compute.Device);
+        var text = LlamaText.FromFolder(folder);
+        var model = LlamaForCausalLm.Load(
+            folder, request.Model.Precision, device, request.Model.ComputeType == ComputeType.Float32 ? torch.float32 : torch.bfloat16);
+        try
+        {
+            var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
+            return new LoadedPolicy(model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
+        }
+        catch
+        {
+            model.Dispose(); // every retry would leave another one in memory
+            throw;
+        }
+    }
+
+    /// <summary>The settings with the ends of text filled in: the model's, and the end of a chat's turn where the tokenizer has one.</summary>
+    /// <exception cref="InvalidInputException">The request names an id that the model does not have.</exception>
+    public GenerationSettings WithEndOfText(GenerationSettings settings)
+    {
+        int size = Policy.Model.Config.VocabularySize;
+        if (settings.EndOfTextIds?.FirstOrDefault(id => id >= size, -1) is >= 0 and var unknown)
+            throw new InvalidInputException($"generation.endOfTextIds holds {unknown}, but the model has the token ids 0 to {size - 1}.");
+
+        int[] ofTurn = Text.FindId(ChatTemplate.EndOfTurn) is { } id ? [id] : [];
+        return settings with { EndOfTextIds = settings.EndOfTextIds ?? [.. Policy.Model.Config.EndOfTextIds.Union(ofTurn)] };
+    }
+
+    public void Dispose()
+    {
+        Policy.ValueHead.Dispose();
+        Policy.Adapter.Dispose();
+        Policy.Model.Dispose();
+    }
+}

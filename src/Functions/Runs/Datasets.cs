@@ -1,0 +1,41 @@
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Runs;
+
+/// <summary>A dialogue ready for the policy.</summary>
+/// <param name="Id">The row's name in its file.</param>
+/// <param name="Dialogue">The conversation.</param>
+/// <param name="Summary">The reference summary.</param>
+/// <param name="PromptIds">Token ids of the filled prompt template, begin-of-text first.</param>
+public sealed record PreparedDialogue(string Id, string Dialogue, string Summary, int[] PromptIds);
+
+/// <summary>A run's dialogues: those it learns on and those it is measured on.</summary>
+public sealed record PreparedDataset(IReadOnlyList<PreparedDialogue> Train, IReadOnlyList<PreparedDialogue> Test)
+{
+    /// <summary>The one file of the dataset artefact.</summary>
+    public const string FileName = "dataset.json";
+
+    public byte[] ToBytes()
+    {
+        return JsonSerializer.SerializeToUtf8Bytes(this, ContractsJson.Options);
+    }
+}
+
+/// <summary>Reads prepared datasets; the last one stays in memory, since every step of a run asks for the same.</summary>
+public sealed class Datasets(ArtifactStore artifacts)
+{
+    private volatile Cached? _last;
+
+    public async Task<PreparedDataset> GetAsync(string path, CancellationToken cancellation)
+    {
+        if (_last is { } last && last.Path == path) return last.Dataset;
+        var files = await artifacts.ReadFilesAsync(path, cancellation);
+        var dataset = JsonSerializer.Deserialize<PreparedDataset>(files[PreparedDataset.FileName], ContractsJson.Options)!;
+        _last = new Cached(path, dataset);
+        return dataset;
+    }
+
+    private sealed record Cached(string Path, PreparedDataset Dataset);
+}

@@ -1,0 +1,117 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Lora;
+using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Sources;
+using RlhfFunctions.Storage;
+using TorchSharp;
+
+namespace RlhfFunctions.Runs;
+
+/// <summary>
+/// Everything about a run request that can be known before the run: its own fields first, then what its sources name, by the models'
+/// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
+/// </summary>
+public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
+{
+    /// <summary>What is wrong, by field; empty: nothing.</summary>
+    public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
+    {
+        var errors = RequestValidation.Check(request);
+        if (errors.Count > 0) return errors;
+
+        var judge = new ClassifierTerm { Source = request.Evaluation.Judge, Label = request.Evaluation.HateLabel, HateLabel = request.Evaluation.HateLabel };
+        var checks = new List<Task<IReadOnlyList<Finding>>>
+        {
+            CheckBaseAsync(request, cancellation),
+            CheckClassifierAsync(judge, "evaluation.judge", "evaluation.hateLabel", "evaluation.hateLabel", cancellation),
+            CheckDataAsync(request.Data.Train, "train", cancellation),
+            CheckDataAsync(request.Data.Test, "test", cancellation),
+        };
+        for (int i = 0; i < request.Reward.Terms.Count; i++)
+        {
+            string field = $"reward.terms[{i}]";
+            if (request.Reward.Terms[i] is ClassifierTerm term)
+                checks.Add(CheckClassifierAsync(term, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation));
+        }
+
+        var found = (await Task.WhenAll(checks)).SelectMany(findings => findings);
+        if (request.Compute.Device == "cuda" && !devices.HaveCuda)
+            found = found.Append(new Finding("compute.device", "is \"cuda\", but the machines that compute have no CUDA device. Ask for \"cpu\"."));
+        return found.GroupBy(finding => finding.Field).ToDictionary(field => field.Key, field => field.Select(finding => finding.Problem).Distinct().ToArray());
+    }
+
+    private async Task<IReadOnlyList<Finding>> CheckBaseAsync(RunRequest request, CancellationToken cancellation)
+    {
+        return await CheckModelAsync(request.Model.Source, "model.source", Check, cancellation);
+
+        IEnumerable<Finding> Check(ConfigFile file)
+        {
+            var config = LlamaConfig.Read(file);
+            if (LoraTargets.ProblemWith(request.Lora.TargetModules, LoraTargets.ProjectionsOf(config)) is { } problem)
+                yield return new Finding("lora.targetModules", problem);
+            int newTokens = request.Generation.MaxNewTokens;
+            if (newTokens >= config.ContextLength)
+            {
+                yield return new Finding("generation.maxNewTokens",
+                    $"must leave room for a prompt in the model's context of {config.ContextLength} tokens, but is {newTokens}.");
+            }
+
+            if (request.Generation.EndOfTextIds?.FirstOrDefault(id => id >= config.VocabularySize) is { } unknown and > 0)
+                yield return new Finding("generation.endOfTextIds", $"must be below the model's {config.VocabularySize} ids, but one is {unknown}.");
+        }
+    }
+
+    private Task<IReadOnlyList<Finding>> CheckClassifierAsync(
+        ClassifierTerm term, string sourceField, string labelField, string hateLabelField, CancellationToken cancellation)
+    {
+        return CheckModelAsync(term.Source, sourceField, Check, cancellation);
+
+        IEnumerable<Finding> Check(ConfigFile file)
+        {
+            var labels = TextClassifier.LabelsOf(file);
+            (string, string)[] wanted = [(labelField, term.Label), (hateLabelField, term.HateLabel)];
+            // What scores and does not classify has one label, and no hate to tell of.
+            foreach (var (field, label) in labels.Count == 1 ? wanted[..1] : wanted)
+            {
+                if (TextClassifier.ProblemWith(label, labels, term.Source) is { } problem) yield return new Finding(field, problem);
+            }
+        }
+    }
+
+    private async Task<IReadOnlyList<Finding>> CheckModelAsync(
+        string source, string field, Func<ConfigFile, IEnumerable<Finding>> check, CancellationToken cancellation)
+    {
+        try
+        {
+            return await sources.FindConfigAsync(source, cancellation) is { } config ? [.. check(config)] : [];
+        }
+        catch (Exception e) when (e is InvalidInputException or InvalidDataException or CorruptArtifactException)
+        {
+            return [new Finding(field, e.Message)];
+        }
+    }
+
+    private async Task<IReadOnlyList<Finding>> CheckDataAsync(string source, string part, CancellationToken cancellation)
+    {
+        try
+        {
+            string file = sources.PartOf(source, part);
+            return await sources.CheckFileAsync(file, cancellation) is { } problem ? [new Finding($"data.{part}", problem)] : [];
+        }
+        catch (InvalidInputException e)
+        {
+            return [new Finding($"data.{part}", e.Message)];
+        }
+    }
+
+    private sealed record Finding(string Field, string Problem);
+}
+
+/// <summary>What the machines that compute can compute on; they may be others than the one that answers.</summary>
+/// <param name="Names">With commas between them; null: the same machine computes, and libtorch is asked.</param>
+public sealed record ComputeDevices(string? Names)
+{
+    public bool HaveCuda => Names?.Split(',', StringSplitOptions.TrimEntries).Contains("cuda") ?? torch.cuda.is_available();
+}

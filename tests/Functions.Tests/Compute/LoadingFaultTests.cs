@@ -1,0 +1,105 @@
+using RlhfFunctions.Compute;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Functions.Tests.Hub;
+using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Storage;
+using TorchSharp;
+
+namespace RlhfFunctions.Functions.Tests.Compute;
+
+/// <summary>A fault in one activity is not there for the next one.</summary>
+public sealed class LoadingFaultTests : IDisposable
+{
+    private static readonly RunRequest Request = TinyRun.Request("faults");
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlhf-faults-").FullName;
+    private readonly ModelFolders _models;
+    private readonly string _container = AzuriteFixture.NewContainerName();
+    private readonly ArtifactStore _artifacts;
+
+    public LoadingFaultTests(AzuriteFixture azurite)
+    {
+        _artifacts = new ArtifactStore(new BlobFiles(azurite.Blobs));
+        _models = new ModelFolders(_artifacts, new ModelCacheFolder(Path.Combine(_folder, "cache")));
+    }
+
+    [Fact]
+    public async Task A_policy_on_which_work_failed_is_let_go_and_others_stay()
+    {
+        string model = await StoreAsync(TinyModel.Files());
+        using var pool = new PolicyPool(_models);
+        var first = await UseAsync(policy => policy);
+        Assert.Same(first, await UseAsync(policy => policy));
+        await Assert.ThrowsAsync<OperationCanceledException>(() => UseAsync(_ => throw new OperationCanceledException()));
+        await Assert.ThrowsAsync<InvalidInputException>(() => UseAsync(_ => throw new InvalidInputException("")));
+        Assert.Same(first, await UseAsync(policy => policy));
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => UseAsync(_ => throw new InvalidOperationException()));
+        Assert.True(first.Policy.ValueHead.Weight.IsInvalid);
+        Assert.NotSame(first, await UseAsync(policy => policy));
+
+        Task<LoadedPolicy> UseAsync(Func<LoadedPolicy, LoadedPolicy> work) => pool.UseAsync(model, Request, 1, work, CancellationToken.None);
+    }
+
+    [Fact]
+    public void A_policy_that_cannot_be_made_leaves_no_base_in_memory()
+    {
+        string folder = TinyModel.Write(Path.Combine(_folder, "model"), TinyModel.Files());
+        LoadedPolicy.Load(folder, Request).Dispose(); // whatever is built once, is built now
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        var wrongTarget = Request with { Lora = new LoraSettings { TargetModules = ["no_proj"] } };
+        Assert.Throws<ArgumentException>(() => LoadedPolicy.Load(folder, wrongTarget));
+        File.Delete(Path.Combine(folder, "tokenizer.model"));
+        Assert.ThrowsAny<Exception>(() => LoadedPolicy.Load(folder, Request));
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public async Task A_classifier_that_could_not_be_loaded_is_loaded_the_next_time()
+    {
+        string judge = Path.Combine(Repository.Root, "samples", "models", "judge");
+        string model = await StoreAsync(Directory.GetFiles(judge).ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes));
+        string config = Path.Combine(await _models.FetchAsync(model, CancellationToken.None), "config.json");
+        var classifiers = new Classifiers(_models);
+        var prepared = new PreparedRun("", [], model, "");
+
+        File.Move(config, config + ".away");
+        await Assert.ThrowsAnyAsync<Exception>(() => classifiers.JudgeAsync(prepared, Request, CancellationToken.None));
+        File.Move(config + ".away", config);
+        Assert.NotNull(await classifiers.JudgeAsync(prepared, Request, CancellationToken.None));
+    }
+
+    [Fact]
+    public void A_threads_number_of_threads_is_its_own_from_the_start()
+    {
+        int threads = 0;
+        using var isSet = new ManualResetEventSlim();
+        using var isOverruled = new ManualResetEventSlim();
+        var worker = new Thread(() =>
+        {
+            Threads.Use(3);
+            isSet.Set();
+            isOverruled.Wait();
+            threads = torch.get_num_threads();
+        });
+        worker.Start();
+        isSet.Wait();
+        Threads.Use(1);
+        isOverruled.Set();
+        worker.Join();
+        Assert.Equal(3, threads);
+    }
+
+    public void Dispose()
+    {
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task<string> StoreAsync(IReadOnlyDictionary<string, byte[]> files)
+    {
+        string path = $"{_container}/model";
+        await _artifacts.MakeOnceAsync(path, _ => Task.FromResult(new NewArtifact<string>(files, "")), CancellationToken.None);
+        return path;
+    }
+}
