@@ -66,10 +66,6 @@ public sealed record CampaignRequest
     [Range(1, 1440)]
     public int LeaseMinutes { get; init; } = 10;
 
-    /// <summary>Days after which votes may be deleted; null: they stay until someone deletes them.</summary>
-    [Range(1, 36_500)]
-    public int? RetentionDays { get; init; }
-
     /// <summary>How responses of the base are sampled; a run's policy samples as it did in its run.</summary>
     public GenerationSettings Generation { get; init; } = new();
 

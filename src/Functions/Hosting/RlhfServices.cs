@@ -2,6 +2,7 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Runs;
@@ -53,6 +54,9 @@ public static class RlhfServices
         services.AddSingleton<PolicyMeasuring>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
+        services.AddSingleton<CampaignRecords>();
+        services.AddSingleton<CampaignVotes>();
+        services.AddSingleton<RewardRecords>();
         return services;
     }
 

@@ -1,3 +1,4 @@
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Lora;
@@ -13,7 +14,7 @@ namespace RlhfFunctions.Runs;
 /// Everything about a run request that can be known before the run: its own fields first, then what its sources name, by the models'
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
-public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
+public sealed class RequestChecks(SourceFiles sources, RewardRecords rewards, ComputeDevices devices)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -33,7 +34,10 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
         {
             string field = $"reward.terms[{i}]";
             if (request.Reward.Terms[i] is ClassifierTerm term)
+            {
                 checks.Add(CheckClassifierAsync(term, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation));
+                checks.Add(CheckWorthAsync(term, $"{field}.source", cancellation));
+            }
         }
 
         var found = (await Task.WhenAll(checks)).SelectMany(findings => findings);
@@ -78,6 +82,16 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices)
                 if (TextClassifier.ProblemWith(label, labels, term.Source) is { } problem) yield return new Finding(field, problem);
             }
         }
+    }
+
+    /// <summary>A reward model of ours that its own report calls weak steers no run unless that is acknowledged.</summary>
+    private async Task<IReadOnlyList<Finding>> CheckWorthAsync(ClassifierTerm term, string field, CancellationToken cancellation)
+    {
+        if (term.AcceptWeak || Source.Parse(term.Source) is not BlobSource blob || !blob.Path.StartsWith($"{BlobPaths.Models}/", StringComparison.Ordinal)) return [];
+        var outcome = await rewards.FindOutcomeAsync(blob.Path[(BlobPaths.Models.Length + 1)..], cancellation);
+        return outcome?.Report.Refusal is { } why
+            ? [new Finding(field, $"is a reward model that should not steer a run: {why}. Collect more votes, or set acceptWeak to true if that is what you want.")]
+            : [];
     }
 
     private async Task<IReadOnlyList<Finding>> CheckModelAsync(

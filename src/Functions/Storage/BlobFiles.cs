@@ -3,6 +3,7 @@ using System.Text.Json;
 using Azure;
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
+using Azure.Storage.Blobs.Specialized;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Storage;
@@ -115,6 +116,73 @@ public sealed class BlobFiles(BlobServiceClient service)
         {
             return null;
         }
+    }
+
+    /// <summary>
+    /// Changes a blob's JSON. Of two who do so at once, neither overwrites what it has not seen: the change is asked for anew.
+    /// </summary>
+    /// <param name="path">The blob.</param>
+    /// <param name="change">Given what is there, or null, returns what shall be: the same leaves the blob alone.</param>
+    /// <param name="cancellation">Stops before the change.</param>
+    /// <returns>What is there now.</returns>
+    public async Task<T?> ChangeJsonAsync<T>(string path, Func<T?, Task<T?>> change, CancellationToken cancellation)
+        where T : class
+    {
+        var blob = await BlobAsync(path);
+        while (true)
+        {
+            BlobDownloadResult? found = null;
+            try
+            {
+                found = (await blob.DownloadContentAsync(cancellation)).Value;
+            }
+            catch (RequestFailedException e) when (e.Status == 404)
+            {
+            }
+
+            var current = found is null ? null : JsonSerializer.Deserialize<T>(found.Content, ContractsJson.Options);
+            var wanted = await change(current);
+            if (ReferenceEquals(wanted, current)) return current;
+            var unchanged = found is null ? new BlobRequestConditions { IfNoneMatch = ETag.All } : new BlobRequestConditions { IfMatch = found.Details.ETag };
+            try
+            {
+                await blob.UploadAsync(BinaryData.FromObjectAsJson(wanted, ContractsJson.Options), new BlobUploadOptions { Conditions = unchanged }, cancellation);
+                return wanted;
+            }
+            catch (RequestFailedException e) when (e.Status is 409 or 412)
+            {
+                // Somebody else changed it in between: look again.
+            }
+        }
+    }
+
+    /// <summary>Adds to the end of a blob, which is made if it is not there; whole or not at all, and of two at once both are kept.</summary>
+    public async Task AppendAsync(string path, BinaryData content, CancellationToken cancellation)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        var container = await _containers.GetOrAdd(path[..slash], OpenContainerAsync);
+        var blob = container.GetAppendBlobClient(path[(slash + 1)..]);
+        await blob.CreateIfNotExistsAsync(cancellationToken: cancellation);
+        await blob.AppendBlockAsync(content.ToStream(), cancellationToken: cancellation);
+    }
+
+    /// <summary>A blob's text, or null when there is no such blob.</summary>
+    public async Task<string?> ReadTextAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await (await BlobAsync(path)).DownloadContentAsync(cancellation)).Value.Content.ToString();
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Deletes a blob if it is there.</summary>
+    public async Task DeleteAsync(string path, CancellationToken cancellation)
+    {
+        await (await BlobAsync(path)).DeleteIfExistsAsync(cancellationToken: cancellation);
     }
 
     /// <summary>Writes a blob whole, whatever was there.</summary>
