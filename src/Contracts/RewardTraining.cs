@@ -11,11 +11,11 @@ public sealed record RewardTrainingSettings
 
     /// <summary>Comparisons of an optimizer step; those of one prompt stay together, even if they are more.</summary>
     [Range(1, 4096)]
-    public int BatchSize { get; init; } = 2;
+    public int BatchSize { get; init; } = 4;
 
     /// <summary>The learning rate: reached after the warm-up, and from there on falling.</summary>
     [Range(0.0, 10.0)]
-    public double LearningRate { get; init; } = 1e-2;
+    public double LearningRate { get; init; } = 1e-3;
 
     /// <summary>The share of the learning rate that is left at the end; 1: it does not fall.</summary>
     [Range(0.0, 1.0)]

@@ -54,20 +54,20 @@ public sealed record AnnotatorStatistics
     public required int Votes { get; init; }
 
     /// <summary>Share of gold pairs answered rightly.</summary>
-    public required double? GoldAccuracy { get; init; }
+    public double? GoldAccuracy { get; init; }
 
     public required int GoldVotes { get; init; }
 
     /// <summary>Share of swapped repeats answered as the first time.</summary>
-    public required double? Consistency { get; init; }
+    public double? Consistency { get; init; }
 
     public required int Repeats { get; init; }
 
     /// <summary>Share of decided votes for what was shown first; ½ is fair.</summary>
-    public required double? FirstShare { get; init; }
+    public double? FirstShare { get; init; }
 
     /// <summary>Share of decided votes for the longer response; gold and equal lengths left out.</summary>
-    public required double? LongerShare { get; init; }
+    public double? LongerShare { get; init; }
 
     public required double MedianSeconds { get; init; }
 }
@@ -82,8 +82,11 @@ public sealed record VoteStatistics
 
     public required int Decided { get; init; }
 
-    /// <summary>Krippendorff's α over pairs that several annotators judged; null: there are none, or all said the same.</summary>
-    public required double? Agreement { get; init; }
+    /// <summary>
+    /// Krippendorff's α over pairs that several annotators judged; of a single annotator with himself, where he saw pairs again. Null:
+    /// nothing was judged twice, or all said the same.
+    /// </summary>
+    public double? Agreement { get; init; }
 
     public required IReadOnlyList<AnnotatorStatistics> Annotators { get; init; }
 

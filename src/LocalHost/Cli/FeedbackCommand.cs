@@ -23,7 +23,7 @@ internal sealed record FeedbackReport
     public required int Votes { get; init; }
 
     /// <summary>Krippendorff's α: between annotators, or of a single one with himself when he saw a pair again; null: not known.</summary>
-    public required double? Agreement { get; init; }
+    public double? Agreement { get; init; }
 
     public required Estimate RewardAccuracy { get; init; }
 
@@ -46,6 +46,9 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
 
     /// <summary>A reward model's score in a run: so many deviations of its own count as much as a classifier's logit usually varies.</summary>
     private const double RewardScale = 2;
+
+    /// <summary>Of so few votes a single pass does not make enough steps.</summary>
+    private static readonly RewardTrainingSettings FewVotes = new() { Epochs = 3, BatchSize = 4, LearningRate = 1e-2 };
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(300);
 
@@ -168,7 +171,14 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
 
     private async Task<RewardOutcome> TrainRewardAsync(string campaignId, CancellationToken cancellation)
     {
-        var training = new RewardRequest { RewardId = $"{_prefix}-reward", Seed = request.Seed, CampaignId = campaignId, Base = request.Model.Source };
+        var training = new RewardRequest
+        {
+            RewardId = $"{_prefix}-reward",
+            Seed = request.Seed,
+            CampaignId = campaignId,
+            Base = request.Model.Source,
+            Training = FewVotes,
+        };
         await client.PostAsync<JsonElement>("/api/rewards", training, cancellation);
         while (true)
         {

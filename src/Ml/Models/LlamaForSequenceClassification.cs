@@ -8,11 +8,13 @@ namespace RlhfFunctions.Ml.Models;
 
 /// <summary>
 /// A Llama that scores a text by the state of its last token, as transformers' class of the same name does in evaluation mode: what
-/// most published reward models are. Shapes: B texts, T tokens.
+/// most published reward models are. Those trained here score by the mean state of the text's tokens, and say so in their
+/// configuration; transformers does not know that architecture and will not load it as another. Shapes: B texts, T tokens.
 /// </summary>
 public sealed class LlamaForSequenceClassification : nn.Module
 {
-    internal const string ScoreName = "score.weight";
+    internal const string ScoreName = "score.weight", MeanArchitecture = "LlamaForMeanStateClassification";
+    internal const string PoolingKey = "pooling_mode", MeanPooling = "mean";
 
     [ComponentName(Name = "model")]
     private readonly LlamaDecoder _decoder;
@@ -20,10 +22,10 @@ public sealed class LlamaForSequenceClassification : nn.Module
     [ComponentName(Name = "score")]
     private readonly LinearLayer _score;
 
-    private LlamaForSequenceClassification(LlamaConfig config, IReadOnlyDictionary<int, string> labels, WeightSource weights)
+    private LlamaForSequenceClassification(LlamaConfig config, IReadOnlyDictionary<int, string> labels, bool readsMean, WeightSource weights)
         : base(nameof(LlamaForSequenceClassification))
     {
-        (Config, Labels, Device) = (config, labels, weights.Device);
+        (Config, Labels, ReadsMean, Device) = (config, labels, readsMean, weights.Device);
         _decoder = new LlamaDecoder(config, weights);
         _score = weights.Linear("score", config.HiddenSize, labels.Count, false, canBeQuantized: false);
         RegisterComponents();
@@ -34,6 +36,9 @@ public sealed class LlamaForSequenceClassification : nn.Module
     /// <summary>What each output stands for, by its index.</summary>
     public IReadOnlyDictionary<int, string> Labels { get; }
 
+    /// <summary>Whether the mean of the text's states is scored instead of the last one's.</summary>
+    public bool ReadsMean { get; }
+
     /// <summary>Where the weights are.</summary>
     public Device Device { get; }
 
@@ -43,7 +48,8 @@ public sealed class LlamaForSequenceClassification : nn.Module
     {
         using var files = HuggingFaceFolder.Open(folder);
         var weights = new FolderWeights(files, ModelPrecision.Float32, device ?? CPU);
-        var model = new LlamaForSequenceClassification(LlamaConfig.Load(folder), ReadLabels(files.Config()), weights);
+        var file = files.Config();
+        var model = new LlamaForSequenceClassification(Read(file), RobertaConfig.ReadLabels(file), file.Text(PoolingKey) == MeanPooling, weights);
         try
         {
             weights.Finish(_ => false);
@@ -60,19 +66,28 @@ public sealed class LlamaForSequenceClassification : nn.Module
     /// <exception cref="InvalidDataException">The configuration is not a Llama's, or has something this code does not compute.</exception>
     public static IReadOnlyDictionary<int, string> ReadLabels(ConfigFile config)
     {
-        LlamaConfig.Read(config);
+        Read(config);
         return RobertaConfig.ReadLabels(config);
     }
 
     /// <summary>The scores of the labels, neither normalised nor sorted.</summary>
     /// <param name="inputIds">[B, T] int64, padded on the right.</param>
-    /// <param name="lastPlaces">Where each text's last token stands in the flattened [B · T]. [B] int64</param>
+    /// <param name="pooling">What each token's state counts; a row's sum is one. [B, T] float32</param>
     /// <returns>[B, labels] float32</returns>
-    public Tensor Logits(Tensor inputIds, Tensor lastPlaces)
+    public Tensor Logits(Tensor inputIds, Tensor pooling)
     {
         Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
-        Expect.Shape(lastPlaces, [inputIds.shape[0]]);
+        Expect.Shape(pooling, inputIds.shape);
         using var scope = NewDisposeScope();
-        return scope.MoveToOuter(_score.forward(_decoder.HiddenAt(inputIds, lastPlaces).squeeze(1)));
+        return scope.MoveToOuter(_score.forward(Pool(_decoder.Hidden(inputIds, null, null, null), pooling)));
+    }
+
+    /// <summary>Σ_t w_t h_t. [B, T, H], [B, T] → [B, H]</summary>
+    internal static Tensor Pool(Tensor hidden, Tensor pooling) => pooling.unsqueeze(1).matmul(hidden).squeeze(1);
+
+    private static LlamaConfig Read(ConfigFile file)
+    {
+        file.Require(PoolingKey, "last", "last", MeanPooling);
+        return LlamaConfig.Read(file);
     }
 }

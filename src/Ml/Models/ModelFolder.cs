@@ -31,14 +31,14 @@ public static class ModelFolder
     public static IReadOnlyDictionary<string, byte[]> Files(RobertaForSequenceClassification model, ScalarType type) => Files(
         Config(model.Config, type), model.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), type);
 
-    /// <summary>The two files of a Llama classifier: a language model's decoder and a linear map of its last state.</summary>
+    /// <summary>The two files of a Llama classifier: a language model's decoder and a linear map of the mean of its states.</summary>
     /// <param name="model">Its adapter, if it had one, is merged.</param>
     /// <param name="score">[labels, H]</param>
     /// <param name="labels">What each output stands for.</param>
     /// <param name="type">Of the weights.</param>
     public static IReadOnlyDictionary<string, byte[]> Files(
         LlamaForCausalLm model, Tensor score, IReadOnlyDictionary<int, string> labels, ScalarType type) => Files(
-        Config(model.Config, "LlamaForSequenceClassification", type, labels),
+        Config(model.Config, LlamaForSequenceClassification.MeanArchitecture, type, labels),
         model.named_parameters().Where(p => p.name.StartsWith("model.", StringComparison.Ordinal))
             .Select(p => (p.name, (Tensor)p.parameter)).Append((LlamaForSequenceClassification.ScoreName, score)),
         type);
@@ -74,7 +74,10 @@ public static class ModelFolder
             ["pad_token_id"] = config.PadId,
         };
         if (labels is not null)
+        {
             AddLabels(json, labels);
+            json[LlamaForSequenceClassification.PoolingKey] = LlamaForSequenceClassification.MeanPooling;
+        }
         return Finish(json, type);
     }
 

@@ -89,8 +89,9 @@ public sealed class RobertaPreferenceModel(RobertaForSequenceClassification mode
 }
 
 /// <summary>
-/// A Llama with low-rank branches and a linear head on the state of the end of text. The body may be the policy's own: whoever can
-/// write a thing can soon tell it, which a few hundred votes suffice to teach.
+/// A Llama with low-rank branches and a linear head on the mean state of the response's tokens. The body may be the policy's own:
+/// whoever can write a thing can soon tell it, and a few hundred votes suffice to teach him. The last state alone, which most reward
+/// models read, has to learn first to collect what the others know: with so few votes that went wrong for every second seed.
 /// </summary>
 public sealed class LlamaPreferenceModel : IPreferenceModel
 {
@@ -127,8 +128,8 @@ public sealed class LlamaPreferenceModel : IPreferenceModel
     {
         using var scope = NewDisposeScope();
         var (ids, width) = TextClassifier.Pad(rows, _text.PadId);
-        var last = tensor([.. rows.Select((row, i) => (long)(i * width) + row.Length - 1)]); // [B]
-        var states = _model.HiddenAt(tensor(ids, rows.Count, width), last).squeeze(1); // [B, H]
+        var pooling = TextClassifier.Pooling(rows, width, readsMean: true, CPU); // [B, T]
+        var states = LlamaForSequenceClassification.Pool(_model.Hidden(tensor(ids, rows.Count, width)), pooling); // [B, H]
         return scope.MoveToOuter(nn.functional.linear(states, _head).squeeze(1));
     }
 

@@ -49,7 +49,7 @@ public static class RewardQuality
     {
         { Accuracy.Low: <= 0.5 } =>
             $"its held-out accuracy of {report.Accuracy.Mean:P0} ({report.Accuracy.Low:P0} to {report.Accuracy.High:P0}) is no better than chance",
-        { LeadOverShorter.Low: <= 0 } =>
+        { LeadOverShorter.Mean: <= 0 } =>
             $"its held-out accuracy of {report.Accuracy.Mean:P0} is no better than always preferring the shorter text ({report.ShorterAccuracy.Mean:P0})",
         _ => null,
     };

@@ -15,7 +15,9 @@ public static class VoteCounts
         {
             Votes = fresh.Length,
             Decided = fresh.Count(v => v.IsDecided),
-            Agreement = Agreement.Krippendorff(fresh.GroupBy(v => v.PairId).Select(group => group.Select(v => v.Choice).ToArray())),
+            Agreement = Agreement.Krippendorff(
+                (votes.Select(v => v.Annotator).Distinct().Count() > 1 ? fresh : votes.Where(v => v.Gold is null && v.Choice != VoteChoice.Skip))
+                .GroupBy(v => v.PairId).Select(group => group.Select(v => v.Choice).ToArray())),
             Annotators = [.. votes.GroupBy(v => v.Annotator).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => Annotator([.. group]))],
             Policies = BradleyTerry.Rank(matches, seed),
         };

@@ -73,8 +73,8 @@ public sealed class TextClassifier
     public Tensor Logits(IReadOnlyList<(string Prompt, string Response)> texts) => _logits(texts);
 
     /// <summary>
-    /// A response as a Llama reward reads it: the begin of text, the response, the end of text, by whose state it is scored. What is
-    /// too long loses its end, not the end of text.
+    /// A response as a Llama reward reads it: the begin of text, the response, the end of text. What is too long loses its end, not the
+    /// end of text.
     /// </summary>
     public static int[] LlamaIds(LlamaText text, string response, int maxLength) =>
         [.. text.Encode(response).Take(maxLength - 1), text.EosId];
@@ -111,9 +111,20 @@ public sealed class TextClassifier
     {
         int[][] rows = [.. texts.Select(pair => LlamaIds(text, pair.Response, model.Config.ContextLength))];
         var (ids, width) = Pad(rows, text.PadId);
-        return model.Logits(
-            tensor(ids, rows.Length, width, device: model.Device), // [b, T]
-            tensor([.. rows.Select((row, i) => (long)(i * width) + row.Length - 1)], device: model.Device)); // [b]
+        return model.Logits(tensor(ids, rows.Length, width, device: model.Device), Pooling(rows, width, model.ReadsMean, model.Device));
+    }
+
+    /// <summary>What each token's state counts: all but the begin of text alike, or the last one alone. [b, T] float32</summary>
+    internal static Tensor Pooling(IReadOnlyList<int[]> rows, int width, bool readsMean, Device device)
+    {
+        var weights = new float[rows.Count * width];
+        for (var row = 0; row < rows.Count; row++)
+        {
+            var length = rows[row].Length;
+            var first = readsMean && length > 1 ? 1 : length - 1;
+            weights.AsSpan((row * width) + first, length - first).Fill(1f / (length - first));
+        }
+        return tensor(weights, rows.Count, width, device: device);
     }
 
     private static bool IsLlama(string folder) =>

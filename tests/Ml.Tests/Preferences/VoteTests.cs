@@ -76,7 +76,9 @@ public class VoteTests
         Assert.Equal(1 / 3.0, ann.LongerShare);
         Assert.Equal(3, ann.MedianSeconds);
         Assert.Equal((4, 3), (statistics.Votes, statistics.Decided)); // neither gold nor repeats nor skipped ones
-        Assert.Null(statistics.Agreement);
+        // With himself, over 1 (A, A) and 2 (B, A): 1 − o / e, o = 2 and e = (16 − 9 − 1) / 3.
+        Assert.Equal(0, statistics.Agreement!.Value, 1e-12);
+        Assert.Null(VoteCounts.Of(votes[..7], seed: 0).Agreement);
     }
 
     [Fact]
