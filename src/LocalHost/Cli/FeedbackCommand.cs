@@ -78,7 +78,7 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
         if (reward.Report.Refusal is { } why) throw new UserErrorException($"The reward model should not steer a run: {why}. Collect more votes.");
 
         var run = await Timed("run", () => LearnAsync(reward, cancellation));
-        var judging = await Timed("judging pairs", () => OpenAsync(Campaign("judgements", request.Data.Test, [run.Report.RunId]), cancellation));
+        var judging = await Timed("judgingPairs", () => OpenAsync(Campaign("judgements", request.Data.Test, [run.Report.RunId]), cancellation));
         await Timed("judging", () => VoteAsync(judging, JudgementsFile, errors: 0, cancellation));
         await ReportAsync(statistics, reward, run, await ReadEventsAsync(judging.CampaignId!, cancellation), cancellation);
     }
