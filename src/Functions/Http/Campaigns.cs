@@ -73,14 +73,16 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
             return Problem.Invalid("The query does not say who asks.", new Dictionary<string, string[]> { ["annotator"] = [RunId.Rule] }).ToResult();
         int count = int.TryParse(http.Query["count"], out int wanted) ? Math.Clamp(wanted, 1, MostAtOnce) : 1;
         var (request, pairs) = await OpenAsync(id, cancellation);
-        var counted = CampaignVotes.Count(await votes.ReadAllAsync(id, cancellation), pairs);
         IReadOnlyList<(int Pair, int Round)> next = [];
+        IReadOnlyList<CountedVote> counted = [];
         await blobs.ChangeJsonAsync<LeaseBook>(
             BlobPaths.Leases(id),
-            book =>
+            async book =>
             {
+                // The votes after the leases: who gives a lease back has voted before.
+                counted = CampaignVotes.Count(await votes.ReadAllAsync(id, cancellation), pairs);
                 (next, var leases) = PairQueue.Take(request, pairs, counted, book, annotator, count, time.GetUtcNow());
-                return Task.FromResult<LeaseBook?>(leases);
+                return leases;
             },
             cancellation);
         return Answers.Json(new NextPairs(

@@ -75,7 +75,9 @@ public sealed class CampaignTests
         await using var browser = await Browser.OpenAsync($"{app.Http.BaseAddress}api/campaigns/{Id}/page?annotator=kim", 400);
         const string Dialogue = "document.getElementById('dialogue').textContent";
         await UntilAsync(browser, $"{Dialogue} !== ''");
-        Assert.Equal(400, await browser.EvaluateAsync<int>("document.documentElement.scrollWidth"));
+        Assert.InRange(await browser.EvaluateAsync<int>("document.documentElement.scrollWidth"), 1, 400); // nothing sticks out
+        Assert.InRange(await browser.EvaluateAsync<double>(ReportInBrowserTests.LowestContrast), 4.5, 21);
+        Assert.Equal(0, await browser.EvaluateAsync<int>("[...document.querySelectorAll('button, input, textarea')].filter(e => !(e.labels?.length || e.textContent.trim())).length"));
         string[] keys = ["1", "2", "t", "x", "s"];
         for (int vote = 0; vote < 20; vote++)
         {
@@ -113,7 +115,7 @@ public sealed class CampaignTests
         Dialogues = "file:samples/dialogues/validation.csv",
         Pairs = 30,
         Overlap = 0,
-        GoldShare = 0.1,
+        GoldShare = 0, // gold pairs are everybody's
         RepeatShare = 0.1,
         Generation = new GenerationSettings { MaxNewTokens = 24 },
     };

@@ -61,7 +61,7 @@ public sealed class ReportInBrowserTests : IDisposable
     }
 
     /// <summary>The lowest ratio of luminances between a text and the nearest background that is not transparent.</summary>
-    private const string LowestContrast = """
+    internal const string LowestContrast = """
         (() => {
           const luminance = colour => {
             const [r, g, b] = colour.match(/[\d.]+/g).slice(0, 3).map(c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
