@@ -195,6 +195,7 @@ module api 'modules/api.bicep' = {
       { name: 'AzureFunctionsWebHost__hostid', value: apiName }
       { name: 'AzureWebJobsSecretStorageType', value: 'blob' }
       { name: 'RlhfServingDevice', value: 'cpu' }
+      { name: 'RlhfComputeDevices', value: gpuProfile == 'Consumption' ? 'cpu' : 'cpu,cuda' }
     ])
     cores: apiCores
     maxReplicas: apiMaxReplicas

@@ -96,7 +96,14 @@ public sealed partial class DocsTests
         Assert.Contains($"| `rank`, `alpha` | {lora.Rank}, {lora.Alpha} |", page, StringComparison.Ordinal);
         var compute = new ComputeSettings();
         Assert.Contains($"| `rolloutShards` | {compute.RolloutShards} |", page, StringComparison.Ordinal);
-        Assert.Contains($"(1 to {GenerateRequest.MaxTexts};", page, StringComparison.Ordinal);
+        Assert.Contains(FormattableString.Invariant($"(1 to {new Limits().Prompts} of up to {new Limits().PromptCharacters:N0} characters;"), page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_limit_is_a_setting_on_the_page_of_operations()
+    {
+        string page = Repository.Read("docs", "operations.md");
+        Assert.All(typeof(Limits).GetProperties(), limit => Assert.Contains($"`RlhfLimits__{limit.Name}`", page, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -116,6 +116,10 @@ internal static partial class Promises
         Assert.Equal("Consumption", profiles[(string)deployment.Api["properties"]!["workloadProfileName"]!]);
         Assert.Equal("cpu", Deployment.SettingsOf(deployment.Api)["RlhfServingDevice"]);
         Assert.DoesNotContain("RlhfServingDevice", Deployment.SettingsOf(deployment.Gpu).Keys);
+        // api refuses what gpu cannot compute on, and neither reads files but its own samples.
+        Assert.Equal("cpu,cuda", Deployment.SettingsOf(deployment.Api)["RlhfComputeDevices"]);
+        foreach (var app in new[] { deployment.Api, deployment.Gpu })
+            Assert.DoesNotContain(Deployment.SettingsOf(app).Keys, name => name.StartsWith("RlhfFileRoot", StringComparison.Ordinal));
         string type = profiles[(string)deployment.Gpu["properties"]!["workloadProfileName"]!];
         var resources = Container(deployment.Gpu)["resources"]!;
         var whole = new Dictionary<string, (double, string)>

@@ -2,9 +2,9 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Sources;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Compute;

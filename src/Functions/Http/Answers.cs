@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -20,10 +21,11 @@ internal static class Answers
 
     /// <summary>Reads a body that must be JSON of a shape.</summary>
     /// <param name="http">The request.</param>
-    /// <param name="title">What to say where it is not.</param>
+    /// <param name="limits">How large it may be.</param>
+    /// <param name="title">What to say where it is not of that shape.</param>
     /// <param name="example">Where a right body can be seen.</param>
     /// <exception cref="ProblemException">It is not.</exception>
-    public static async Task<T> ReadAsync<T>(this HttpRequest http, string title, string example)
+    public static async Task<T> ReadAsync<T>(this HttpRequest http, Limits limits, string title, string example)
         where T : class
     {
         if (!http.HasJsonContentType())
@@ -32,14 +34,31 @@ internal static class Answers
                 415, "not-json", "The body must be JSON.", "Send it with the header \"Content-Type: application/json\"."));
         }
 
+        byte[] body = await ReadAsync(http, limits.BodyBytes);
         try
         {
-            return await JsonSerializer.DeserializeAsync<T>(http.Body, ContractsJson.Strict, http.HttpContext.RequestAborted)
+            return JsonSerializer.Deserialize<T>(body.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? body.AsSpan(Encoding.UTF8.Preamble.Length) : body, ContractsJson.Strict)
                 ?? throw new JsonException("The body is null.");
         }
         catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: an object that does not say its kind
         {
             throw new ProblemException(new Problem(400, "malformed-request", title, JsonProblem.Describe(e, example)));
         }
+    }
+
+    /// <summary>Reads a body to its end also where it is too large: the host between could not pass on an answer that comes before.</summary>
+    private static async Task<byte[]> ReadAsync(HttpRequest http, int mostBytes)
+    {
+        using var body = new MemoryStream();
+        byte[] piece = new byte[1 << 16];
+        for (int read; (read = await http.Body.ReadAsync(piece, http.HttpContext.RequestAborted)) > 0;)
+        {
+            if (body.Length <= mostBytes) body.Write(piece, 0, read);
+        }
+
+        return body.Length <= mostBytes
+            ? body.ToArray()
+            : throw new ProblemException(new Problem(
+                413, "too-large", "The body is too large.", $"More than {mostBytes} bytes are not taken. Send less at once, or raise the setting RlhfLimits__BodyBytes."));
     }
 }

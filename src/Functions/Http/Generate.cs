@@ -19,7 +19,7 @@ public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriti
     public async Task<IActionResult> Run([HttpTrigger(AuthorizationLevel.Function, "post", Route = "generate")] HttpRequest http)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<GenerateRequest>("The body is not a request for texts.", "docs/api.md");
+        var request = await http.ReadAsync<GenerateRequest>(limits, "The body is not a request for texts.", "docs/api.md");
         if (RequestValidation.Check(request, limits) is { Count: > 0 } errors) return Problem.Invalid(Refused, errors).ToResult();
         if (request.RunId is { } id && !await runs.ExistsAsync(id, cancellation)) return Problem.NoSuchRun(id).ToResult();
 
@@ -45,7 +45,8 @@ public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriti
         {
             if (Interlocked.Increment(ref _accepted) <= limits.WaitingForTexts + 1) return await write();
             throw new ProblemException(new Problem(429, "too-many-requests", "Too many requests for texts are waiting.",
-                $"One is written at a time, and {limits.WaitingForTexts} may wait. Ask again in a while.") { RetryAfter = TimeSpan.FromSeconds(10) });
+                $"One is written at a time, and {limits.WaitingForTexts} may wait. Ask again in a while.")
+            { RetryAfter = TimeSpan.FromSeconds(10) });
         }
         finally
         {

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.Azure.Functions.Worker.Middleware;
 using Microsoft.Extensions.Logging;
@@ -10,8 +9,9 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Http;
 
 /// <summary>
-/// What every HTTP function goes through, so that none need think of it: bodies are bounded, an answer comes in time, what is thrown
-/// becomes problem+json, answers and logs carry one correlation id, and browsers are told to do nothing with an answer but show it.
+/// What every HTTP function goes through, so that none need think of it: an answer comes in time, what is thrown becomes
+/// problem+json, answers and logs carry one correlation id, and browsers are told to do nothing with an answer but show it. Bodies are
+/// read by <see cref="Answers.ReadAsync"/>, which bounds them.
 /// </summary>
 /// <remarks>Functions take the request's own RequestAborted as their token: it ends with the client, the host and the time allowed.</remarks>
 public sealed partial class HttpBoundary(Limits limits, ILogger<HttpBoundary> log) : IFunctionsWorkerMiddleware
@@ -59,9 +59,8 @@ public sealed partial class HttpBoundary(Limits limits, ILogger<HttpBoundary> lo
         }
     }
 
-    private void Protect(HttpContext http, string id)
+    private static void Protect(HttpContext http, string id)
     {
-        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } body) body.MaxRequestBodySize = limits.BodyBytes;
         var headers = http.Response.Headers;
         headers[CorrelationId] = id;
         headers.XContentTypeOptions = "nosniff";

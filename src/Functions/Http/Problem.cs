@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
 using Azure;
+using Azure.Identity;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -74,7 +75,8 @@ internal sealed record Problem(int Status, [property: JsonIgnore] string Type, s
         if (isLate || IsFaultOfStorage(thrown))
         {
             return new Problem(503, "storage-unavailable", "The app's storage does not answer.",
-                "What was asked may have been done or not; asking again does no harm. If this lasts, look at the storage account and the app's roles on it.") { RetryAfter = Soon };
+                "What was asked may have been done or not; asking again does no harm. If this lasts, look at the storage account and the app's roles on it.")
+            { RetryAfter = Soon };
         }
 
         return new Problem(500, "app-failed", "The app failed.", "It is not the request's fault. The log says why, under the correlation id of this answer.");
@@ -90,7 +92,7 @@ internal sealed record Problem(int Status, [property: JsonIgnore] string Type, s
     {
         return thrown switch
         {
-            RequestFailedException or RpcException or HttpRequestException or TimeoutException => true,
+            RequestFailedException or AuthenticationFailedException or RpcException or HttpRequestException or TimeoutException => true,
             AggregateException several => several.InnerExceptions.All(IsFaultOfStorage),
             IOException { InnerException: System.Net.Sockets.SocketException } => true,
             _ => false,

@@ -18,7 +18,7 @@ public sealed class StartRun(RunRecords runs, RequestChecks checks, Limits limit
         [HttpTrigger(AuthorizationLevel.Function, "post", Route = "runs")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<RunRequest>("The body is not a run request.", "samples/demo.json");
+        var request = await http.ReadAsync<RunRequest>(limits, "The body is not a run request.", "samples/demo.json");
         request = request with { RunId = request.RunId ?? RunId.New(time.GetUtcNow()) };
         if (await checks.CheckAsync(request, cancellation) is { Count: > 0 } errors)
             return Problem.Invalid("The run request cannot be run as it stands.", errors).ToResult();
@@ -30,7 +30,8 @@ public sealed class StartRun(RunRecords runs, RequestChecks checks, Limits limit
                     $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
             case StartResult.TooMany:
                 return new Problem(429, "too-many-runs", "Too many runs have not ended.",
-                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.") { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
+                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.")
+                { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
         }
 
         string address = $"/api/runs/{request.RunId}";

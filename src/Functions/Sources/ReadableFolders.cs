@@ -21,40 +21,40 @@ public sealed class ReadableFolders
         _start = Path.GetFullPath(start ?? AppContext.BaseDirectory);
         string[] named = [.. (others ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
         string samples = Path.Combine(AppContext.BaseDirectory, "samples");
-        _roots = [.. named.Append(samples).Concat(start is null ? [] : [_start]).Select(root => Follow(Path.GetFullPath(root)))];
+        _roots = [.. named.Append(samples).Concat(start is null ? [] : [_start]).Select(root => Follow(Path.GetFullPath(root))).OfType<string>()];
     }
 
     /// <summary>The absolute path of a source, links followed.</summary>
     /// <exception cref="InvalidInputException">It lies outside.</exception>
     public string PathOf(FileSource source)
     {
-        string path = source.Path.Contains('\0', StringComparison.Ordinal) ? "" : Path.GetFullPath(source.Path, _start);
-        if (path.Length > 0 && IsReadable(path)) return Follow(path);
-        throw new InvalidInputException($"\"{source}\" lies outside of the folders that this host reads. Put it below the host's file root, "
-            + "have its folder added to the setting RlhfFileRoots, or name it as \"blob:…\" or \"hf:…\".");
+        string? path = source.Path.Contains('\0', StringComparison.Ordinal) ? null : Follow(Path.GetFullPath(source.Path, _start));
+        return IsReadable(path) ? path! : throw new InvalidInputException($"\"{source}\" lies outside of the folders that this host reads. "
+            + "Put it below the host's file root, have its folder added to the setting RlhfFileRoots, or name it as \"blob:…\" or \"hf:…\".");
     }
 
     /// <summary>The names of a folder's files, but for links that lead out.</summary>
     public IReadOnlyList<string> FilesIn(string folder)
     {
-        return [.. Directory.GetFiles(folder).Where(IsReadable).Select(file => Path.GetFileName(file))];
+        return [.. Directory.GetFiles(folder).Where(file => IsReadable(Follow(file))).Select(file => Path.GetFileName(file))];
     }
 
-    private bool IsReadable(string path)
+    private bool IsReadable(string? path)
     {
-        string real = Follow(path);
-        return _roots.Any(root => real == root || real.StartsWith(Path.EndsInDirectorySeparator(root) ? root : root + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+        return path is not null && _roots.Any(root => path == root || path.StartsWith(Path.EndsInDirectorySeparator(root) ? root : root + Path.DirectorySeparatorChar, StringComparison.Ordinal));
     }
 
-    /// <summary>A path without links: of any part of it, for .NET itself follows only a last one.</summary>
-    private static string Follow(string path, int links = 0)
+    /// <summary>A path without links, of any part of it: .NET itself follows only a last one. Null where they lead nowhere.</summary>
+    private static string? Follow(string path, int links = 0)
     {
         string real = Path.GetPathRoot(path)!;
         foreach (string part in path[real.Length..].Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries))
         {
             string next = Path.Combine(real, part);
-            string? target = links < MostLinks ? new FileInfo(next).LinkTarget : null;
-            real = target is null ? next : Follow(Path.GetFullPath(target, real), links + 1);
+            string? target = new FileInfo(next).LinkTarget;
+            if (target is not null && links == MostLinks) return null;
+            if ((target is null ? next : Follow(Path.GetFullPath(target, real), links + 1)) is not { } followed) return null;
+            real = followed;
         }
 
         return real;

@@ -68,6 +68,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         }
 
         _web.Map(ManagementPath + "/{**rest}", ManageAsync);
+        _web.MapFallback("{**rest}", http => Problem.WriteAsync(http, 404, "no-such-address", "There is nothing at this address.", $"The functions are below /{prefix}."));
     }
 
     /// <summary>Starts worker and host; when this returns, HTTP is served.</summary>

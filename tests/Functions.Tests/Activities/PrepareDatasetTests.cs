@@ -57,6 +57,26 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         File.WriteAllLines(Path.Combine(_folder, name), lines);
     }
 
+    [Fact]
+    public async Task A_row_that_does_not_fit_the_models_context_is_named()
+    {
+        Write("train.csv", $"name,article,short\na,Hello there.,x\nlong,{string.Join(' ', Enumerable.Repeat("word", 100))},x");
+        Write("test.csv", "name,article,short\nc,Hello there.,x");
+        var request = Request();
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(request with { Generation = new GenerationSettings { MaxNewTokens = 280 } }));
+        Assert.Contains("row long makes a prompt of", error.Message, StringComparison.Ordinal);
+        Assert.Contains("context", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reference_of_endless_length_is_named()
+    {
+        Write("train.csv", "name,article,short\na,Hello there.,x\nb,Hello you.,x");
+        Write("test.csv", $"name,article,short\nendless,Hello there.,{new string('y', 30_000)}");
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(Request()));
+        Assert.Contains("endless has 30000 characters", error.Message, StringComparison.Ordinal);
+    }
+
     private RunRequest Request()
     {
         var tiny = TinyRun.Request($"data-{Guid.NewGuid():n}");
@@ -81,6 +101,7 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         {
             ["AzureWebJobsStorage"] = azurite.ConnectionString,
             ["RlhfFileRoot"] = Repository.Root,
+            ["RlhfFileRoots"] = _folder,
             ["RlhfCache"] = Path.Combine(_folder, "models"),
         }).Build();
         using var host = new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();

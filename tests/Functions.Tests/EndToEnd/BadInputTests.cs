@@ -45,7 +45,7 @@ public sealed class BadInputTests(RunningApp running)
         var body = Body();
         body["evaluation"]!["hateLabel"] = "toxic";
         string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
-        Assert.Contains("evaluation.judge", detail, StringComparison.Ordinal);
+        Assert.Contains("evaluation.hateLabel", detail, StringComparison.Ordinal);
         Assert.Contains("toxic", detail, StringComparison.Ordinal);
     }
 

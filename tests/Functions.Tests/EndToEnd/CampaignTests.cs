@@ -95,7 +95,7 @@ public sealed class CampaignTests
                 await browser.EvaluateAsync<int>("(window.fetch = window.realFetch, dispatchEvent(new Event('online')), 0)");
             }
 
-            await UntilAsync(browser, $"shown && {Dialogue} + keyOf(shown) !== {JsonSerializer.Serialize(before)}");
+            await UntilAsync(browser, $"!!shown && {Dialogue} + keyOf(shown) !== {JsonSerializer.Serialize(before)}");
         }
 
         await UntilAsync(browser, "document.getElementById('status').textContent.includes('All sent')");

@@ -213,6 +213,7 @@ public sealed class PrepareModelTests(AzuriteFixture azurite) : IAsyncLifetime
         {
             ["AzureWebJobsStorage"] = azurite.ConnectionString,
             ["RlhfFileRoot"] = Repository.Root,
+            ["RlhfFileRoots"] = _folder,
             ["RlhfCache"] = Path.Combine(_folder, disk),
             ["HF_ENDPOINT"] = _server.Address.ToString(),
         }).Build();

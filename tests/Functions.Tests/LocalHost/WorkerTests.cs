@@ -1,3 +1,6 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
 using Google.Protobuf.WellKnownTypes;
 using Microsoft.DurableTask.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -70,6 +73,45 @@ public sealed class WorkerTests(WorkerTests.RunningWorker running) : IClassFixtu
         Assert.Throws<UserErrorException>(() => AppFolder.Open(folder));
     }
 
+    [Theory]
+    [InlineData(FunctionNames.GetReport, "GET", "")]
+    [InlineData(FunctionNames.ListAdapters, "GET", "")]
+    [InlineData(FunctionNames.Generate, "POST", """{"prompts":["a"]}""")]
+    public async Task Without_its_storage_it_says_so_in_time_and_in_words(string function, string method, string body)
+    {
+        var answer = await CallAsync(function, new HttpRequestMessage(new HttpMethod(method), (Uri?)null)
+        {
+            Content = body.Length > 0 ? new StringContent(body, Encoding.UTF8, "application/json") : null,
+        });
+        Assert.True(answer.StatusCode == HttpStatusCode.ServiceUnavailable, $"{answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+        Assert.Equal(TimeSpan.FromSeconds(5), answer.Headers.RetryAfter?.Delta);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType?.MediaType);
+        using var problem = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        Assert.Equal("urn:rlhf:problem:storage-unavailable", problem.RootElement.GetProperty("type").GetString());
+        Assert.Equal(answer.Headers.GetValues("x-correlation-id").Single(), problem.RootElement.GetProperty("correlationId").GetString());
+    }
+
+    /// <summary>As the host hands an HTTP request to the worker: by its invocation, and forwarded.</summary>
+    private async Task<HttpResponseMessage> CallAsync(string function, HttpRequestMessage request)
+    {
+        using var client = new HttpClient();
+        HttpResponseMessage? answer = null;
+        var http = new RpcHttp();
+        http.Params["id"] = "nobody";
+        http.NullableParams["id"] = new NullableString { Value = "nobody" };
+        var binding = new ParameterBinding { Name = "http", Data = new TypedData { Http = http } };
+        await running.Worker.InvokeAsync(function, [binding], new Dictionary<string, string> { ["id"] = "nobody" }, ForwardAsync, TestContext.Current.CancellationToken);
+        return answer!;
+
+        async Task ForwardAsync(string invocation, Uri worker)
+        {
+            request.RequestUri = new Uri(worker, "/api/nobody");
+            request.Headers.Add("x-ms-invocation-id", invocation);
+            answer = await client.SendAsync(request);
+            await answer.Content.LoadIntoBufferAsync();
+        }
+    }
+
     private Task<TypedData?> InvokeAsync(string function, string input)
     {
         string name = running.Worker.Functions[function].Bindings[0].GetProperty("name").GetString()!;
@@ -85,7 +127,7 @@ public sealed class WorkerTests(WorkerTests.RunningWorker running) : IClassFixtu
         internal static Task<FunctionsWorker> StartAsync(AppFolder app)
         {
             // A storage account that nobody serves: whatever needs one fails.
-            var settings = new Dictionary<string, string> { ["AzureWebJobsStorage__blobServiceUri"] = "https://127.0.0.1:1/none", ["RlhfFileRoot"] = Repository.Root };
+            var settings = new Dictionary<string, string> { ["AzureWebJobsStorage__blobServiceUri"] = "https://127.0.0.1:1/none", ["RlhfFileRoot"] = Repository.Root, ["RlhfLimits__AnswerSeconds"] = "2" };
             return FunctionsWorker.StartAsync(app, settings, NullLoggerFactory.Instance, CancellationToken.None);
         }
 

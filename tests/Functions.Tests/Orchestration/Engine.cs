@@ -44,6 +44,11 @@ internal sealed class Engine(string connection) : IAsyncDisposable
     /// <summary>Runs every activity twice and tells the orchestration of its end twice, as at-least-once delivery may.</summary>
     public bool DeliversTwice { get; init; }
 
+    /// <summary>How long a message that was taken stays away from others. Short, so that what a stopped engine had taken comes back soon.</summary>
+    public TimeSpan Visibility
+    {
+        init => _settings.ControlQueueVisibilityTimeout = _settings.WorkItemQueueVisibilityTimeout = value;
+    }
 
     public void Orchestrator<TInput, TOutput>(string name, Func<TaskOrchestrationContext, TInput, Task<TOutput?>> run)
     {

@@ -65,6 +65,30 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Equal([0, 1, 2, 3], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step).Distinct());
     }
 
+    /// <summary>The rule: all are taken, and their activities are served in the order in which they come, so that none waits for another's end.</summary>
+    [Fact]
+    public Task Runs_posted_at_once_are_served_side_by_side_and_all_finish()
+    {
+        return FinishAsync(count: 10);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public Task A_hundred_runs_posted_at_once_all_finish()
+    {
+        return FinishAsync(count: 100);
+    }
+
+    private async Task FinishAsync(int count)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { Visibility = TimeSpan.FromMinutes(1) });
+        await engine.StartAsync();
+        string[] ids = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => engine.BeginAsync(FunctionNames.RlhfRun, Request with { Steps = 1 })));
+        var ends = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, TimeSpan.FromMinutes(8))));
+        Assert.All(ends, end => Assert.Equal(OrchestrationStatus.Completed, end?.OrchestrationStatus));
+        Assert.True(InputsOf<PublishAdapterInput>(engine).Count() >= count);
+    }
+
     [Fact]
     public async Task A_passing_fault_is_tried_again()
     {

@@ -16,6 +16,14 @@ public sealed class LoraAdapterTests
     private static readonly LoraSettings Settings = new() { Rank = 3, Alpha = 6, TargetModules = ["all-linear"] };
 
     [Fact]
+    public void The_linear_layers_that_a_configuration_tells_are_those_of_the_model()
+    {
+        var config = LlamaConfig.Load(RepositoryRoot.Path("samples/models/llama"));
+        var linear = WeightInventory.Of(config).Weights.Where(weight => weight.CanBeQuantized).Select(weight => weight.Name[..^".weight".Length]);
+        Assert.Equal(linear.Order(StringComparer.Ordinal), LoraTargets.ProjectionsOf(config).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Fresh_or_switched_off_the_model_is_the_base_bit_for_bit()
     {
         using var scope = NewDisposeScope();

@@ -1,0 +1,123 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Functions.Tests.Hub;
+using RlhfFunctions.Hosting;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Functions.Tests.Runs;
+
+/// <summary>What can be known before a run is refused before it, by field and with what to do.</summary>
+public sealed class RequestChecksTests(AzuriteFixture azurite)
+{
+    private static readonly RunRequest Request = TinyRun.Request("checked");
+
+    private static readonly Dictionary<string, (RunRequest Request, string Field, string Says)> Wrong = new()
+    {
+        ["a target that is not there"] = (Request with { Lora = new LoraSettings { TargetModules = ["q_proj", "c_attn"] } }, "lora.targetModules", "'c_attn'; it has down_proj"),
+        ["no room for a prompt"] = (Request with { Generation = new GenerationSettings { MaxNewTokens = 320 } }, "generation.maxNewTokens", "context of 320 tokens"),
+        ["an unknown id"] = (Request with { Generation = new GenerationSettings { EndOfTextIds = [2, 99_999] } }, "generation.endOfTextIds", "one is 99999"),
+        ["the judge's label"] = (Request with { Evaluation = Request.Evaluation with { HateLabel = "rude" } }, "evaluation.hateLabel", "no label \"rude\""),
+        ["a reward's label"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/reward", Label = "polite" }), "reward.terms[0].label", "no label \"polite\""),
+        ["no classifier"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/llama" }), "reward.terms[0].source", "model_type"),
+        ["a classifier as base"] = (Request with { Model = new ModelSettings { Source = "file:samples/models/judge" } }, "model.source", "model_type"),
+        ["a folder outside"] = (Request with { Model = new ModelSettings { Source = "file:/etc" } }, "model.source", "RlhfFileRoots"),
+        ["a file outside"] = (Request with { Data = Request.Data with { Train = "file:/etc/passwd" } }, "data.train", "RlhfFileRoots"),
+        ["another container"] = (Request with { Data = Request.Data with { Test = "blob:azure-webjobs-secrets/host.json" } }, "data.test", "the container dialogues"),
+        ["a model elsewhere"] = (Request with { Model = new ModelSettings { Source = "blob:runs/x/adapter" } }, "model.source", "the container models"),
+        ["no such blob"] = (Request with { Data = Request.Data with { Test = "blob:dialogues/no-such.csv" } }, "data.test", "Upload the file"),
+        ["no GPU"] = (Request with { Compute = new ComputeSettings { Device = "cuda" } }, "compute.device", "no CUDA device"),
+        ["a product that overflows"] = (Request with { Ppo = Request.Ppo with { MiniBatchSize = 65_536, GradientAccumulationSteps = 65_536 } }, "ppo.batchSize", "4294967296"),
+        ["no word on the list"] = (WithTerm(new WordsTerm { Words = [] }), "reward.terms[0].words", "must not be empty"),
+        ["fewer rows than a batch"] = (Request with { Data = Request.Data with { TrainRows = 7 } }, "data.trainRows", "ppo.batchSize = 8"),
+        ["an endless name"] = (Request with { Data = Request.Data with { Columns = new DialogueColumns { Topic = new string('t', 5000) } } }, "data.columns.topic", "4096 characters"),
+        ["too many terms"] = (Request with { Reward = new RewardSettings { Terms = [.. Enumerable.Range(0, 65).Select(i => new RepetitionTerm { Name = $"t{i}" })] } }, "reward.terms", "more than 64"),
+        ["no number"] = (Request with { Lora = new LoraSettings { Alpha = double.PositiveInfinity } }, "lora.alpha", "Infinity"),
+    };
+
+    public static TheoryData<string> WrongNames => [.. Wrong.Keys];
+
+    [Theory]
+    [MemberData(nameof(WrongNames))]
+    public async Task What_is_wrong_is_named_with_what_to_do(string name)
+    {
+        var (request, field, says) = Wrong[name];
+        await using var host = Host();
+        var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None);
+        Assert.Equal(field, Assert.Single(errors).Key);
+        Assert.Contains(says, string.Join(' ', errors[field]), StringComparison.Ordinal);
+        Assert.DoesNotContain(Repository.Root, string.Join(' ', errors[field]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_right_is_accepted()
+    {
+        await using var host = Host();
+        var request = Request with { Lora = new LoraSettings { TargetModules = ["all-linear"] }, Generation = new GenerationSettings { MaxNewTokens = 319, EndOfTextIds = [] } };
+        Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Models_in_storage_and_on_the_hub_are_looked_at_as_well()
+    {
+        await using var server = await HubServer.StartAsync();
+        server.Add("tiny/judge", new Dictionary<string, byte[]> { ["config.json"] = await JudgeConfigAsync(), ["model.safetensors"] = [1] });
+        await using var host = Host(server.Address.ToString());
+        string stored = $"models/judge-{Guid.NewGuid():n}";
+        await host.GetRequiredService<ArtifactStore>().MakeOnceAsync(
+            stored, async _ => new NewArtifact<string>(new Dictionary<string, byte[]> { ["config.json"] = await JudgeConfigAsync() }, stored), CancellationToken.None);
+
+        foreach (string source in new[] { "hf:tiny/judge", $"blob:{stored}" })
+        {
+            var request = Request with { Evaluation = Request.Evaluation with { Judge = source, HateLabel = "rude" } };
+            var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None);
+            Assert.Contains("no label \"rude\"", errors["evaluation.hateLabel"].Single(), StringComparison.Ordinal);
+        }
+
+        server.Script("/main", HubServer.Status(503));
+        var unknown = Request with { Evaluation = Request.Evaluation with { Judge = "hf:tiny/judge", HateLabel = "rude" } };
+        Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(unknown, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task To_check_a_request_makes_no_container()
+    {
+        await using var host = Host();
+        string container = AzuriteFixture.NewContainerName();
+        foreach (string source in new[] { $"blob:{container}/x.csv", "blob:dialogues/x.csv" })
+            await host.GetRequiredService<RequestChecks>().CheckAsync(Request with { Data = Request.Data with { Train = source, Test = source } }, CancellationToken.None);
+        await host.GetRequiredService<RequestChecks>().CheckAsync(Request with { Model = new ModelSettings { Source = $"blob:{container}/x" } }, CancellationToken.None);
+        Assert.DoesNotContain(container, azurite.Blobs.GetBlobContainers().Select(made => made.Name));
+    }
+
+    [Fact]
+    public async Task Where_other_machines_compute_the_setting_says_on_what()
+    {
+        await using var host = Host(devices: "cpu,cuda");
+        Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(Request with { Compute = new ComputeSettings { Device = "cuda" } }, CancellationToken.None));
+    }
+
+    private static RunRequest WithTerm(RewardTerm term)
+    {
+        return Request with { Reward = new RewardSettings { Terms = [term] } };
+    }
+
+    private static Task<byte[]> JudgeConfigAsync()
+    {
+        return File.ReadAllBytesAsync(Path.Combine(Repository.Root, "samples", "models", "judge", "config.json"));
+    }
+
+    private ServiceProvider Host(string? hub = null, string? devices = null)
+    {
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["AzureWebJobsStorage"] = azurite.ConnectionString,
+            ["RlhfFileRoot"] = Repository.Root,
+            ["RlhfComputeDevices"] = devices,
+            ["HF_ENDPOINT"] = hub,
+        }).Build();
+        return new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();
+    }
+}
