@@ -15,7 +15,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Http;
 
 /// <summary>Campaigns: what people are asked, what they say, and what that is worth.</summary>
-public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, BlobFiles blobs, SourceFiles sources, TimeProvider time)
+public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, BlobFiles blobs, SourceFiles sources, Limits limits, TimeProvider time)
 {
     private const string Example = "docs/api.md";
     private const int MostAtOnce = 10;
@@ -26,7 +26,7 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
         [HttpTrigger(AuthorizationLevel.Function, "post", Route = "campaigns")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<CampaignRequest>("The body is not a campaign.", Example);
+        var request = await http.ReadAsync<CampaignRequest>(limits, "The body is not a campaign.", Example);
         request = request with { CampaignId = request.CampaignId ?? RunId.New(time.GetUtcNow(), "campaign") };
         if (await CheckAsync(request, cancellation) is { Count: > 0 } errors) return Problem.Invalid("The campaign cannot be held as it stands.", errors).ToResult();
         if (!await campaigns.StartAsync(client, request, cancellation))
@@ -96,7 +96,7 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
     public async Task<IActionResult> Add([HttpTrigger(AuthorizationLevel.Function, "post", Route = "campaigns/{id}/votes")] HttpRequest http, string id)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var message = await http.ReadAsync<VotesMessage>("The body holds no votes.", Example);
+        var message = await http.ReadAsync<VotesMessage>(limits, "The body holds no votes.", Example);
         var (request, pairs) = await OpenAsync(id, cancellation);
         var errors = RequestValidation.Check(message).ToDictionary();
         foreach (var (i, vote) in message.Votes.Index())

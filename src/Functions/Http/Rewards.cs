@@ -10,7 +10,7 @@ using RlhfFunctions.Sources;
 namespace RlhfFunctions.Http;
 
 /// <summary>Reward models trained from a campaign's votes.</summary>
-public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles sources, TimeProvider time)
+public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles sources, Limits limits, TimeProvider time)
 {
     /// <summary>POST rewards starts a training; the same id and body is the same one.</summary>
     [Function(FunctionNames.StartReward)]
@@ -18,7 +18,7 @@ public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, So
         [HttpTrigger(AuthorizationLevel.Function, "post", Route = "rewards")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
         var cancellation = http.HttpContext.RequestAborted;
-        var request = await http.ReadAsync<RewardRequest>("The body does not ask for a reward model.", "docs/api.md");
+        var request = await http.ReadAsync<RewardRequest>(limits, "The body does not ask for a reward model.", "docs/api.md");
         request = request with { RewardId = request.RewardId ?? RunId.New(time.GetUtcNow(), "reward") };
         var errors = RequestValidation.Check(request).ToDictionary();
         if (errors.Count == 0)
