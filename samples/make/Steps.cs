@@ -1,4 +1,5 @@
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Samples.Make.Dialogues;
 using RlhfFunctions.Samples.Make.Quality;

@@ -38,11 +38,13 @@ public sealed record DataSettings
 
     /// <summary>The prompt, with <c>{dialogue}</c> where the dialogue goes.</summary>
     [StringLength(100_000)]
-    public string PromptTemplate { get; init; } = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
+    public string PromptTemplate { get; init; } = DefaultPromptTemplate;
 
     /// <summary>The prompt becomes a user's turn, written as the model's own chat template has it, and opened for the assistant's answer.</summary>
     public bool Chat { get; init; }
 
     /// <summary>With <see cref="Chat"/>: what the system's turn says. Null: as the chat template does without one.</summary>
     public string? SystemPrompt { get; init; }
+
+    internal const string DefaultPromptTemplate = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
 }

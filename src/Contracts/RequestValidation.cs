@@ -46,8 +46,42 @@ public static class RequestValidation
     /// <summary>As above, of the app's own settings.</summary>
     public static IReadOnlyDictionary<string, string[]> Check(Limits limits)
     {
+        return CheckFields(limits);
+    }
+
+    /// <summary>As above, of a campaign.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(CampaignRequest request)
+    {
+        var errors = CheckFields(request).ToDictionary(error => error.Key, error => error.Value.ToList());
+        if (!request.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
+            Add(errors, "promptTemplate", "must contain {dialogue} where the dialogue goes.");
+        if (request.MaxCharacters <= request.MinCharacters)
+            Add(errors, "maxCharacters", $"must be above minCharacters = {request.MinCharacters}.");
+        for (int i = 0; i < request.Runs.Count; i++)
+        {
+            if (request.Runs[i] is { } run && !System.Text.RegularExpressions.Regex.IsMatch(run, RunId.Pattern)) Add(errors, $"runs[{i}]", RunId.Rule);
+        }
+
+        CheckGeneration(request.Generation, (path, message) => Add(errors, path, message));
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
+    /// <summary>As above, of an annotator's votes.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(VotesMessage message)
+    {
+        return CheckFields(message);
+    }
+
+    /// <summary>As above, of a training of a reward model.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(RewardRequest request)
+    {
+        return CheckFields(request);
+    }
+
+    private static Dictionary<string, string[]> CheckFields(object value)
+    {
         var errors = new Dictionary<string, List<string>>();
-        CheckObject(limits, "", Bounds.Usual, errors);
+        CheckObject(value, "", Bounds.Usual, errors);
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 

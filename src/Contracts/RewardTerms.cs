@@ -29,7 +29,7 @@ public enum ClassifierText
     QueryAndResponse,
 }
 
-/// <summary>What a RoBERTa classifier says of the response; a text that is empty or broken gets its worst value.</summary>
+/// <summary>What a classifier or reward model, RoBERTa or Llama, says of the response; a text that is empty or broken gets its worst value.</summary>
 public sealed record ClassifierTerm : RewardTerm
 {
     public const string Kind = "classifier";
@@ -47,12 +47,15 @@ public sealed record ClassifierTerm : RewardTerm
     [MinLength(1)]
     public string Label { get; init; } = "nothate";
 
-    /// <summary>The label whose probability is reported as hate.</summary>
+    /// <summary>The label whose probability is reported as hate; a reward model of one label reports none.</summary>
     [MinLength(1)]
     public string HateLabel { get; init; } = "hate";
 
     /// <summary>What is made of its logits.</summary>
     public ClassifierValue Value { get; init; } = ClassifierValue.Logit;
+
+    /// <summary>Whether a reward model may steer the run that its own report says is no better than chance or than brevity.</summary>
+    public bool AcceptWeak { get; init; }
 
     /// <summary>What it reads.</summary>
     public ClassifierText Text { get; init; } = ClassifierText.Response;

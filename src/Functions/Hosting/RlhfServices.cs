@@ -3,6 +3,7 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Runs;
@@ -70,6 +71,9 @@ public static class RlhfServices
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
+        services.AddSingleton<CampaignRecords>();
+        services.AddSingleton<CampaignVotes>();
+        services.AddSingleton<RewardRecords>();
         return services;
     }
 

@@ -1,3 +1,4 @@
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Lora;
@@ -13,7 +14,8 @@ namespace RlhfFunctions.Runs;
 /// Everything about a run request that can be known before the run: its own fields first, then what its sources name, by the models'
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
-public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, PriceSetting prices, RewardServices services)
+public sealed class RequestChecks(
+    SourceFiles sources, RewardRecords rewards, ComputeDevices devices, PriceSetting prices, RewardServices services)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -45,7 +47,11 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, P
     {
         return term switch
         {
-            ClassifierTerm classifier => [CheckClassifierAsync(classifier, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation)],
+            ClassifierTerm classifier =>
+            [
+                CheckClassifierAsync(classifier, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation),
+                CheckWorthAsync(classifier, $"{field}.source", cancellation),
+            ],
             EnsembleTerm ensemble => ensemble.Members.SelectMany((member, i) => CheckTerm(member, $"{field}.members[{i}]", cancellation)),
             HttpTerm http => [Said($"{field}.url", services.ProblemWith(http.Url))],
             RegexTerm regex => [Said($"{field}.pattern", ProblemOf(() => new RegexReward(regex.Pattern)))],
@@ -98,12 +104,24 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, P
 
         IEnumerable<Finding> Check(ConfigFile file)
         {
-            var config = RobertaConfig.Read(file);
-            foreach (var (field, label) in new[] { (labelField, term.Label), (hateLabelField, term.HateLabel) })
+            var labels = TextClassifier.LabelsOf(file);
+            (string, string)[] wanted = [(labelField, term.Label), (hateLabelField, term.HateLabel)];
+            // What scores and does not classify has one label, and no hate to tell of.
+            foreach (var (field, label) in labels.Count == 1 ? wanted[..1] : wanted)
             {
-                if (TextClassifier.ProblemWith(label, config, term.Source) is { } problem) yield return new Finding(field, problem);
+                if (TextClassifier.ProblemWith(label, labels, term.Source) is { } problem) yield return new Finding(field, problem);
             }
         }
+    }
+
+    /// <summary>A reward model of ours that its own report calls weak steers no run unless that is acknowledged.</summary>
+    private async Task<IReadOnlyList<Finding>> CheckWorthAsync(ClassifierTerm term, string field, CancellationToken cancellation)
+    {
+        if (term.AcceptWeak || Source.Parse(term.Source) is not BlobSource blob || !blob.Path.StartsWith($"{BlobPaths.Models}/", StringComparison.Ordinal)) return [];
+        var outcome = await rewards.FindOutcomeAsync(blob.Path[(BlobPaths.Models.Length + 1)..], cancellation);
+        return outcome?.Report.Refusal is { } why
+            ? [new Finding(field, $"is a reward model that should not steer a run: {why}. Collect more votes, or set acceptWeak to true if that is what you want.")]
+            : [];
     }
 
     private async Task<IReadOnlyList<Finding>> CheckModelAsync(
