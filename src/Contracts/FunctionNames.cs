@@ -11,6 +11,12 @@ public static class FunctionNames
     public const string RunsPage = nameof(RunsPage);
     public const string ComparePage = nameof(ComparePage);
     public const string GetMetrics = nameof(GetMetrics);
+    public const string ListCheckpoints = nameof(ListCheckpoints);
+    public const string ListEvents = nameof(ListEvents);
+    public const string SuspendRun = nameof(SuspendRun);
+    public const string ResumeRun = nameof(ResumeRun);
+    public const string CancelRun = nameof(CancelRun);
+    public const string DeleteRun = nameof(DeleteRun);
     public const string ListAdapters = nameof(ListAdapters);
     public const string Generate = nameof(Generate);
     public const string GetHealth = nameof(GetHealth);

@@ -19,6 +19,14 @@ internal static class Answers
         return new ContentResult { StatusCode = status, ContentType = contentType, Content = JsonSerializer.Serialize(value, ContractsJson.Options) };
     }
 
+    /// <summary>202: the run will be, or do, what was asked; its address tells.</summary>
+    public static IActionResult Accepted(HttpRequest http, string runId)
+    {
+        string address = $"/api/runs/{runId}";
+        http.HttpContext.Response.Headers.Location = address;
+        return Json(new { RunId = runId, Status = address }, 202);
+    }
+
     /// <summary>Reads a body that must be JSON of a shape.</summary>
     /// <param name="http">The request.</param>
     /// <param name="limits">How large it may be.</param>

@@ -47,8 +47,13 @@ internal sealed class RunClient(Uri host, string? key = null) : IDisposable
     /// <summary>GET /api/runs, the newest first: the runs whose id starts so.</summary>
     public async Task<IReadOnlyList<RunListItem>> ListAsync(string prefix, CancellationToken cancellation)
     {
-        var runs = await GetAsync<RunListItem[]>("/api/runs", cancellation);
-        return [.. runs.Where(run => run.RunId.StartsWith(prefix, StringComparison.Ordinal))];
+        var runs = new List<RunListItem>();
+        for (string address = "/api/runs"; ; address = $"/api/runs?after={runs[^1].RunId}")
+        {
+            var page = await GetAsync<RunListItem[]>(address, cancellation);
+            runs.AddRange(page);
+            if (page.Length == 0) return [.. runs.Where(run => run.RunId.StartsWith(prefix, StringComparison.Ordinal))];
+        }
     }
 
     public void Dispose()
