@@ -18,8 +18,17 @@ public static class FunctionNames
     public const string CancelRun = nameof(CancelRun);
     public const string DeleteRun = nameof(DeleteRun);
     public const string ListAdapters = nameof(ListAdapters);
+    public const string PromoteAdapter = nameof(PromoteAdapter);
+    public const string RollBackAdapter = nameof(RollBackAdapter);
     public const string Generate = nameof(Generate);
+    public const string Score = nameof(Score);
+    public const string ChatCompletions = nameof(ChatCompletions);
+    public const string ListChatModels = nameof(ListChatModels);
+    public const string PutDialogues = nameof(PutDialogues);
     public const string GetHealth = nameof(GetHealth);
+    public const string GetReady = nameof(GetReady);
+    public const string GetVersion = nameof(GetVersion);
+    public const string GetOpenApi = nameof(GetOpenApi);
     public const string NoSuchAddress = nameof(NoSuchAddress);
     public const string NightlyTimer = nameof(NightlyTimer);
     public const string DialoguesUploaded = nameof(DialoguesUploaded);
