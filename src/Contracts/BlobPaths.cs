@@ -32,6 +32,18 @@ public static class BlobPaths
         return $"{Runs}/{runId}/request.json";
     }
 
+    /// <summary>There while a run is cancelled: its activities look for it and stop.</summary>
+    public static string CancelMark(string runId)
+    {
+        return $"{Runs}/{runId}/cancelled";
+    }
+
+    /// <summary>What happened to a run.</summary>
+    public static string Events(string runId)
+    {
+        return $"{Runs}/{runId}/events.json";
+    }
+
     public static string Dataset(string runId)
     {
         return $"{Runs}/{runId}/dataset";

@@ -15,6 +15,20 @@ public sealed record GenerateRequest
     [RegularExpression(Contracts.RunId.Pattern, ErrorMessage = Contracts.RunId.Rule)]
     public string? RunId { get; init; }
 
+    /// <summary>The checkpoint of that run, which need not have finished; null: its last.</summary>
+    [Range(0, 1_000_000)]
+    public int? Step { get; init; }
+
+    /// <summary>The base model alone, without the adapter.</summary>
+    public bool Base { get; init; }
+
+    /// <summary>Texts for each prompt; all together no more than <see cref="Limits.Prompts"/>.</summary>
+    [Range(1, 1024)]
+    public int Samples { get; init; } = 1;
+
+    /// <summary>Answers with server-sent events, a piece of text in each.</summary>
+    public bool Stream { get; init; }
+
     /// <summary>The same seed and body get the same texts.</summary>
     [Range(0, 9_007_199_254_740_991)]
     public long Seed { get; init; }
@@ -43,7 +57,7 @@ public enum WrittenBy
 /// <param name="Model">The base model's source.</param>
 /// <param name="RunId">The run whose adapter it was; null for the base model.</param>
 /// <param name="Seed">The seed that was used.</param>
-/// <param name="Texts">One for each prompt or dialogue, in their order.</param>
+/// <param name="Texts">In the order of the prompts or dialogues; where several samples were asked for, those of one together.</param>
 public sealed record GenerateAnswer(WrittenBy WrittenBy, string Model, string? RunId, long Seed, IReadOnlyList<GeneratedText> Texts);
 
 /// <summary>One text.</summary>
@@ -51,3 +65,37 @@ public sealed record GenerateAnswer(WrittenBy WrittenBy, string Model, string? R
 /// <param name="Tokens">Its length, the end-of-text token included.</param>
 /// <param name="EndedByEos">Whether it ended by itself rather than at the length limit.</param>
 public sealed record GeneratedText(string Text, int Tokens, bool EndedByEos);
+
+/// <summary>A piece of a text that is being written.</summary>
+/// <param name="Index">Which text.</param>
+/// <param name="Text">What is new of it.</param>
+public sealed record TextPiece(int Index, string Text)
+{
+    /// <summary>With the last piece of a text: all of it.</summary>
+    public GeneratedText? Whole { get; init; }
+}
+
+/// <summary>The body of POST /api/score: texts that a run's reward shall judge.</summary>
+public sealed record ScoreRequest
+{
+    /// <summary>Responses; <see cref="Limits"/> says how many and how long.</summary>
+    public required IReadOnlyList<string> Texts { get; init; }
+
+    /// <summary>The prompt of each, for a reward that reads it; null: none.</summary>
+    public IReadOnlyList<string>? Prompts { get; init; }
+
+    /// <summary>The finished run whose reward judges; null: that of the adapter that serves.</summary>
+    [RegularExpression(Contracts.RunId.Pattern, ErrorMessage = Contracts.RunId.Rule)]
+    public string? RunId { get; init; }
+}
+
+/// <summary>The answer of POST /api/score.</summary>
+/// <param name="RunId">The run whose reward it was.</param>
+/// <param name="Scores">One for each text, in their order.</param>
+public sealed record ScoreAnswer(string RunId, IReadOnlyList<ScoredText> Scores);
+
+/// <summary>What a reward says of a text.</summary>
+/// <param name="Score">The weighted sum of its terms.</param>
+/// <param name="HateProbability">Of its first classifier; null where it has none.</param>
+/// <param name="Terms">Each term's own value, by its name.</param>
+public sealed record ScoredText(double Score, double? HateProbability, IReadOnlyDictionary<string, double> Terms);

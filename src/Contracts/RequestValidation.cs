@@ -38,8 +38,24 @@ public static class RequestValidation
             {
                 if (texts[i] is "") Add(errors, $"{field}[{i}]", "must not be empty.");
             }
+
+            if (request.Samples > 1 && (long)request.Samples * texts.Count > limits.Prompts)
+                Add(errors, "samples", $"makes {(long)request.Samples * texts.Count} texts, more than the {limits.Prompts} that are written at once.");
         }
 
+        if (request is { Step: not null, RunId: null }) Add(errors, "step", "needs runId: it is a checkpoint of a run.");
+        if (request is { Step: not null, Base: true }) Add(errors, "step", "cannot be given together with base: the base model has no steps.");
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
+    /// <summary>As above, of a request for scores.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(ScoreRequest request, Limits limits)
+    {
+        var errors = new Dictionary<string, List<string>>();
+        CheckObject(request, "", new Bounds(limits.PromptCharacters, limits.Prompts), errors);
+        if (request.Texts.Count == 0) Add(errors, "texts", $"must hold 1 to {limits.Prompts} texts.");
+        if (request.Prompts is { } prompts && prompts.Count != request.Texts.Count)
+            Add(errors, "prompts", $"must be as many as the texts, {request.Texts.Count}, but are {prompts.Count}.");
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 

@@ -65,22 +65,26 @@ public static class CostEstimate
     /// </summary>
     public static RunCost Before(RunRequest request, FinishedRun like, Price? price)
     {
+        return Of(UsageBefore(request, like), price);
+    }
+
+    /// <summary>The usage behind <see cref="Before"/>.</summary>
+    public static RunUsage UsageBefore(RunRequest request, FinishedRun like)
+    {
         var (usage, other) = (like.Usage, like.Request);
         double responses = (double)request.Training.Steps * request.Training.BatchSize;
         double responsesThere = (double)like.Steps * other.Training.BatchSize;
         double tokens = responses * Math.Min(usage.ResponseTokens / responsesThere, request.Generation.MaxNewTokens);
         double evaluated = (double)request.Data.TestRows * request.Evaluation.SamplesPerDialogue;
         double evaluatedThere = (double)other.Data.TestRows * other.Evaluation.SamplesPerDialogue;
-        return Of(
-            new RunUsage
-            {
-                PrepareSeconds = usage.PrepareSeconds,
-                RolloutSeconds = usage.RolloutSeconds * tokens / Math.Max(usage.ResponseTokens, 1),
-                UpdateSeconds = usage.UpdateSeconds * (responses * request.Training.Epochs) / (responsesThere * other.Training.Epochs),
-                EvaluateSeconds = usage.EvaluateSeconds * evaluated / evaluatedThere,
-                ResponseTokens = (long)Math.Round(tokens),
-            },
-            price);
+        return new RunUsage
+        {
+            PrepareSeconds = usage.PrepareSeconds,
+            RolloutSeconds = usage.RolloutSeconds * tokens / Math.Max(usage.ResponseTokens, 1),
+            UpdateSeconds = usage.UpdateSeconds * (responses * request.Training.Epochs) / (responsesThere * other.Training.Epochs),
+            EvaluateSeconds = usage.EvaluateSeconds * evaluated / evaluatedThere,
+            ResponseTokens = (long)Math.Round(tokens),
+        };
     }
 
     /// <summary>Before it starts, with no other run to go by: the most tokens it can generate for learning.</summary>

@@ -5,7 +5,56 @@ namespace RlhfFunctions.Contracts;
 /// <param name="Status">As in <see cref="RunView.Status"/>.</param>
 /// <param name="CreatedAt">When it was asked for.</param>
 /// <param name="Progress">What it does, or did last.</param>
-public sealed record RunListItem(string RunId, string Status, DateTimeOffset CreatedAt, RunProgress? Progress);
+public sealed record RunListItem(string RunId, string Status, DateTimeOffset CreatedAt, RunProgress? Progress)
+{
+    /// <summary>As in its request.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>As in its request.</summary>
+    public IReadOnlyList<string>? Tags { get; init; }
+}
+
+/// <summary>Which runs are asked for.</summary>
+/// <param name="Limit">How many at most.</param>
+public sealed record RunListQuery(int Limit)
+{
+    /// <summary>Only those older than this run.</summary>
+    public string? After { get; init; }
+
+    /// <summary>Only those of this status.</summary>
+    public string? Status { get; init; }
+
+    /// <summary>Only those that have this tag.</summary>
+    public string? Tag { get; init; }
+}
+
+/// <summary>GET /api/runs/{id}/checkpoints: a state of the run that is kept.</summary>
+/// <param name="Step">The PPO step before which it is: 0 is the beginning.</param>
+/// <param name="CreatedAt">When it was written.</param>
+public sealed record RunCheckpoint(int Step, DateTimeOffset CreatedAt);
+
+/// <summary>GET /api/runs/{id}/events: something that happened to a run.</summary>
+/// <param name="At">When.</param>
+/// <param name="Kind">What.</param>
+/// <param name="Reason">Why, where somebody said or something went wrong.</param>
+public sealed record RunEvent(DateTimeOffset At, RunEventKind Kind, string? Reason);
+
+/// <summary>What can happen to a run.</summary>
+public enum RunEventKind
+{
+    Created,
+    Suspended,
+    Resumed,
+    Cancelled,
+
+    /// <summary>It had ended without a result, and goes on from a checkpoint.</summary>
+    Restarted,
+
+    /// <summary>An artefact was lost or damaged, and is made again.</summary>
+    WentBack,
+    Failed,
+    Finished,
+}
 
 /// <summary>GET /api/adapters.</summary>
 /// <param name="Latest">The run that adapters/latest points to; null: no run has published yet.</param>

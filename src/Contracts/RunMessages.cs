@@ -51,6 +51,9 @@ public sealed record RlhfRunState
 
     /// <summary>How often the run went back for a broken artefact since it last got on.</summary>
     public int Retreats { get; init; }
+
+    /// <summary>The run had ended without a result at <see cref="Step"/>, and is to go on from its last whole checkpoint.</summary>
+    public bool IsRestarted { get; init; }
 }
 
 /// <summary>Seconds that the activities of each stage took so far, from being called to having their output; of those side by side, the slowest.</summary>
@@ -141,7 +144,8 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
 /// <summary>Input of RepairRun: discard what is broken, and find the last whole checkpoint.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="Step">The step it had come to.</param>
-public sealed record RepairRunInput(string RunId, int Step);
+/// <param name="Reason">What was found broken; null: nothing yet.</param>
+public sealed record RepairRunInput(string RunId, int Step, string? Reason = null);
 
 /// <summary>Input of Evaluate: measure the policy as it is before step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);

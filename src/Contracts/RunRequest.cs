@@ -13,6 +13,14 @@ public sealed record RunRequest
     [RegularExpression(Contracts.RunId.Pattern, ErrorMessage = Contracts.RunId.Rule)]
     public string? RunId { get; init; }
 
+    /// <summary>What people call it; the result does not depend on it.</summary>
+    [StringLength(200)]
+    public string? Name { get; init; }
+
+    /// <summary>Words by which it can be found again; the result does not depend on them.</summary>
+    [MaxLength(32)]
+    public IReadOnlyList<string>? Tags { get; init; }
+
     /// <summary>Every random draw of the run derives from this.</summary>
     [Range(0, 9_007_199_254_740_991)]
     public long Seed { get; init; }

@@ -14,14 +14,16 @@ namespace RlhfFunctions.Activities;
 
 /// <summary>One step of the run's algorithm on the shards' samples: checkpoint k and samples → checkpoint k + 1 and the step's metrics.</summary>
 public sealed class PpoUpdate(
-    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts)
+    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts,
+    RunCancellation cancelled)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
     {
         var request = await requests.GetAsync(input.RunId, cancellation);
         int steps = input.Step + 1;
-        var report = await artifacts.MakeOnceAsync(BlobPaths.Checkpoint(input.RunId, steps), stop => UpdateAsync(input, request, stop), cancellation);
+        var report = await artifacts.MakeOnceAsync(
+            BlobPaths.Checkpoint(input.RunId, steps), stop => cancelled.WatchAsync(input.RunId, until => UpdateAsync(input, request, until), stop), cancellation);
         await stepMetrics.KeepAsync(input.RunId, input.Step, cancellation);
         await retention.DiscardOneAsync(request, steps, cancellation);
         return report;

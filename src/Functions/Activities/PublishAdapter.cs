@@ -34,7 +34,7 @@ public sealed class PublishAdapter(
     private async Task<NewArtifact<RunOutcome>> PublishAsync(PublishAdapterInput input, RunRequest request, CancellationToken cancellation)
     {
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
-        var metrics = await stepMetrics.ReadAsync(input.RunId, input.Steps, cancellation);
+        var metrics = await stepMetrics.ReadAsync(input.RunId, ..input.Steps, cancellation);
         var createdAt = await requests.FindCreationTimeAsync(input.RunId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(input.RunId), "is missing");
         double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]).OfType<JsonNode>().Select(value => value.GetValue<double>())];
         var measured = await EvaluationReports.ReadAsync(input, datasets, artifacts, cancellation);

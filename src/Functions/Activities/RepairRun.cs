@@ -6,7 +6,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>Reads all that a run has made, and discards each artefact that is not whole, so that it is made again.</summary>
-public sealed class RepairRun(ArtifactStore artifacts, StepMetrics metrics)
+public sealed class RepairRun(ArtifactStore artifacts, StepMetrics metrics, RunEvents events)
 {
     /// <returns>The last checkpoint that is whole and has the metrics of all steps before it.</returns>
     [Function(FunctionNames.RepairRun)]
@@ -23,6 +23,7 @@ public sealed class RepairRun(ArtifactStore artifacts, StepMetrics metrics)
 
         int step = measured;
         while (step > 0 && !whole.Contains(BlobPaths.Checkpoint(input.RunId, step))) step--;
+        if (input.Reason is { } reason) await events.AddAsync(input.RunId, RunEventKind.WentBack, $"To step {step}. {reason}", cancellation);
         return step;
     }
 }

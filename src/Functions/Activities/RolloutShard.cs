@@ -12,7 +12,8 @@ namespace RlhfFunctions.Activities;
 
 /// <summary>One shard of a step's rollouts: responses, their scores, log-probabilities and values.</summary>
 public sealed class RolloutShard(
-    RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate, ArtifactStore artifacts)
+    RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate, ArtifactStore artifacts,
+    RunCancellation cancelled)
 {
     /// <summary>The one file of a shard's artefact.</summary>
     public const string FileName = "rollouts.safetensors";
@@ -22,7 +23,7 @@ public sealed class RolloutShard(
     {
         string path = BlobPaths.Rollout(input.RunId, input.Step, input.Shard);
         var request = await requests.GetAsync(input.RunId, cancellation);
-        return await artifacts.MakeOnceAsync(path, stop => RollOutAsync(input, request, path, stop), cancellation);
+        return await artifacts.MakeOnceAsync(path, stop => cancelled.WatchAsync(input.RunId, until => RollOutAsync(input, request, path, until), stop), cancellation);
     }
 
     private async Task<NewArtifact<RolloutShardResult>> RollOutAsync(

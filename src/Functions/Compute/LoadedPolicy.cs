@@ -69,6 +69,15 @@ public sealed class LoadedPolicy : IDisposable
         return new DialoguePrompts(data, Text, data.Chat ? ChatTemplate.FromFolder(_folder) : null);
     }
 
+    /// <summary>A conversation as a prompt that opens the assistant's turn: by the model's chat template, or where it has none its texts, a line each.</summary>
+    /// <exception cref="InvalidDataException">The template refuses it, as those do that know no system message.</exception>
+    public int[] EncodeChat(IReadOnlyList<ChatMessage> messages)
+    {
+        return ChatTemplate.FromFolder(_folder) is { } template
+            ? Text.Encode(template.Render(messages), addBos: false) // it writes the begin token itself
+            : Text.Encode(string.Join('\n', messages.Select(message => message.Content)));
+    }
+
     public void Dispose()
     {
         Policy.ValueHead?.Dispose();

@@ -55,7 +55,11 @@ public static class RlhfServices
         services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
         services.AddSingleton<StepMetrics>();
+        services.AddSingleton<RunEvents>();
+        services.AddSingleton<RunCancellation>();
         services.AddSingleton<RunRecords>();
+        services.AddSingleton<RunEstimates>();
+        services.AddSingleton<RunControl>();
         services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
         services.AddSingleton<RequestChecks>();
         services.AddSingleton<RunRetention>();

@@ -19,13 +19,28 @@ internal static class Answers
         return new ContentResult { StatusCode = status, ContentType = contentType, Content = JsonSerializer.Serialize(value, ContractsJson.Options) };
     }
 
+    /// <summary>JSON as somebody else spells it.</summary>
+    public static IActionResult Json(object value, JsonSerializerOptions spelling)
+    {
+        return new ContentResult { StatusCode = 200, ContentType = "application/json", Content = JsonSerializer.Serialize(value, spelling) };
+    }
+
+    /// <summary>202: the run will be, or do, what was asked; its address tells.</summary>
+    public static IActionResult Accepted(HttpRequest http, string runId)
+    {
+        string address = $"/api/runs/{runId}";
+        http.HttpContext.Response.Headers.Location = address;
+        return Json(new { RunId = runId, Status = address }, 202);
+    }
+
     /// <summary>Reads a body that must be JSON of a shape.</summary>
     /// <param name="http">The request.</param>
     /// <param name="limits">How large it may be.</param>
     /// <param name="title">What to say where it is not of that shape.</param>
     /// <param name="example">Where a right body can be seen.</param>
+    /// <param name="spelling">How it is spelled; null: as we do.</param>
     /// <exception cref="ProblemException">It is not.</exception>
-    public static async Task<T> ReadAsync<T>(this HttpRequest http, Limits limits, string title, string example)
+    public static async Task<T> ReadAsync<T>(this HttpRequest http, Limits limits, string title, string example, JsonSerializerOptions? spelling = null)
         where T : class
     {
         if (!http.HasJsonContentType())
@@ -37,7 +52,7 @@ internal static class Answers
         byte[] body = await ReadAsync(http, limits.BodyBytes);
         try
         {
-            return JsonSerializer.Deserialize<T>(body.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? body.AsSpan(Encoding.UTF8.Preamble.Length) : body, ContractsJson.Strict)
+            return JsonSerializer.Deserialize<T>(body.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? body.AsSpan(Encoding.UTF8.Preamble.Length) : body, spelling ?? ContractsJson.Strict)
                 ?? throw new JsonException("The body is null.");
         }
         catch (Exception e) when (e is JsonException or NotSupportedException) // the latter: an object that does not say its kind

@@ -10,9 +10,6 @@ namespace RlhfFunctions.Http;
 /// <summary>POST /api/generate: continues prompts or dialogues with a run's adapter, and says whose it was.</summary>
 public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriting writing, Limits limits)
 {
-    // Of this process: those that wait are its own.
-    private static int _accepted;
-
     private const string Refused = "The request cannot be answered as it stands.";
 
     [Function(FunctionNames.Generate)]
@@ -23,34 +20,39 @@ public sealed class Generate(RunRecords runs, ServedPolicies policies, TextWriti
         if (RequestValidation.Check(request, limits) is { Count: > 0 } errors) return Problem.Invalid(Refused, errors).ToResult();
         if (request.RunId is { } id && !await runs.ExistsAsync(id, cancellation)) return Problem.NoSuchRun(id).ToResult();
 
-        var answer = await InTurnAsync(() => AnswerAsync(request, cancellation));
-        return answer is null ? Problem.NotFinished(request.RunId!).ToResult() : Answers.Json(answer);
+        if (request.Stream)
+        {
+            var served = await FindAsync(request, cancellation);
+            return await EventStream.OpenAsync(limits.InTurn(writing.StreamAsync(served, request, CancellationToken.None)), ContractsJson.Options);
+        }
+
+        return Answers.Json(await limits.InTurnAsync(() => AnswerAsync(request, cancellation)));
     }
 
-    private async Task<GenerateAnswer?> AnswerAsync(GenerateRequest request, CancellationToken cancellation)
+    private async Task<GenerateAnswer> AnswerAsync(GenerateRequest request, CancellationToken cancellation)
     {
-        var served = request.RunId is { } runId
-            ? await policies.OfRunAsync(runId, cancellation)
-            : await policies.LatestAsync(cancellation);
-        if (served is null) return null;
+        var served = await FindAsync(request, cancellation);
         var texts = await writing.WriteAsync(served, request, cancellation);
-        var writtenBy = served.Step is null ? WrittenBy.Base : WrittenBy.Adapter;
-        return new GenerateAnswer(writtenBy, served.Request.Model.Source, served.Request.RunId, request.Seed, texts);
+        return served.Step is null
+            ? new GenerateAnswer(WrittenBy.Base, served.Request.Model.Source, null, request.Seed, texts)
+            : new GenerateAnswer(WrittenBy.Adapter, served.Request.Model.Source, served.Request.RunId, request.Seed, texts);
     }
 
-    /// <summary>One is written at a time, the others wait; beyond the limit none is let wait.</summary>
-    private async Task<GenerateAnswer?> InTurnAsync(Func<Task<GenerateAnswer?>> write)
+    private async Task<ServedPolicy> FindAsync(GenerateRequest request, CancellationToken cancellation)
     {
-        try
-        {
-            if (Interlocked.Increment(ref _accepted) <= limits.WaitingForTexts + 1) return await write();
-            throw new ProblemException(new Problem(429, "too-many-requests", "Too many requests for texts are waiting.",
-                $"One is written at a time, and {limits.WaitingForTexts} may wait. Ask again in a while.")
-            { RetryAfter = TimeSpan.FromSeconds(10) });
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _accepted);
-        }
+        var served = request.RunId is { } id ? await policies.GetAsync(id, request.Step, cancellation) : await policies.LatestAsync(cancellation);
+        return request.Base ? served with { Step = null } : served;
+    }
+}
+
+internal static class ServedRuns
+{
+    /// <summary>The policy of a run that is there.</summary>
+    /// <exception cref="ProblemException">It has not finished, or has no such checkpoint.</exception>
+    public static async Task<ServedPolicy> GetAsync(this ServedPolicies policies, string runId, int? step, CancellationToken cancellation)
+    {
+        if (step is not { } number) return await policies.OfRunAsync(runId, cancellation) ?? throw new ProblemException(Problem.NotFinished(runId));
+        return await policies.OfCheckpointAsync(runId, number, cancellation) ?? throw new ProblemException(
+            new Problem(404, "no-such-checkpoint", "There is no such checkpoint.", $"Run {runId} keeps none of step {number}. GET /api/runs/{runId}/checkpoints lists those it keeps."));
     }
 }

@@ -37,7 +37,7 @@ public sealed partial class HttpBoundary(Limits limits, ILogger<HttpBoundary> lo
         using var scope = log.BeginScope(new Dictionary<string, object> { ["CorrelationId"] = id });
         var client = http.RequestAborted;
         using var time = CancellationTokenSource.CreateLinkedTokenSource(client, context.CancellationToken);
-        if (context.FunctionDefinition.Name != FunctionNames.Generate) time.CancelAfter(TimeSpan.FromSeconds(limits.AnswerSeconds));
+        if (context.FunctionDefinition.Name is not (FunctionNames.Generate or FunctionNames.Score or FunctionNames.ChatCompletions or FunctionNames.PutDialogues)) time.CancelAfter(TimeSpan.FromSeconds(limits.AnswerSeconds));
         http.RequestAborted = time.Token;
         try
         {

@@ -15,7 +15,7 @@ public sealed class Pages(RunRecords runs)
     public async Task<IActionResult> List(
         [HttpTrigger(AuthorizationLevel.Function, "get", Route = "pages/runs")] HttpRequest http, [DurableClient] DurableTaskClient client)
     {
-        return http.Page(Reports.RunsPage.Render(await runs.ListAsync(client, http.HttpContext.RequestAborted), http.Links()));
+        return http.Page(Reports.RunsPage.Render(await runs.ListAsync(client, new RunListQuery(int.MaxValue), http.HttpContext.RequestAborted), http.Links()));
     }
 
     /// <summary>The runs that the address names, each as <c>run={id}</c>.</summary>

@@ -51,6 +51,11 @@ internal sealed record Problem(int Status, [property: JsonIgnore] string Type, s
             $"Run {id} has published nothing yet. GET /api/runs/{id} tells how it fares; ask again when its status is Completed.");
     }
 
+    public static Problem NoAdapter()
+    {
+        return new Problem(409, "no-adapter", "No adapter serves yet.", "Finish a run that publishes one, or let that of a finished run serve: POST /api/adapters/{runId}/promote.");
+    }
+
     /// <summary>What a function threw, in the product's words; nothing of an exception that was not written for users gets out.</summary>
     /// <param name="thrown">The exception.</param>
     /// <param name="isLate">The time allowed for an answer was over.</param>

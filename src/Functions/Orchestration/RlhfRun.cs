@@ -25,6 +25,7 @@ public static class RlhfRun
         state = state with { StartedAt = state.StartedAt ?? context.CurrentUtcDateTime };
         try
         {
+            if (state.IsRestarted) state = await StartAgain(context, state);
             if (state.Prepared is null) state = await Prepare(context, state);
             for (int step = 0; step < StepsPerGeneration && !IsLearned(state); step++) state = await Step(context, state);
             if (IsLearned(state)) return await Finish(context, state);
@@ -155,26 +156,37 @@ public static class RlhfRun
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep!.Alarm) { Usage = usage, Price = state.Price },
+            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm) { Usage = usage, Price = state.Price },
             ActivityRetries.Default);
         context.SetCustomStatus(progress with { Phase = RunPhase.Finished, Cost = outcome.Cost, CostAtEnd = outcome.Cost });
         return outcome;
     }
 
+    /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>
+    private static async Task<RlhfRunState> StartAgain(TaskOrchestrationContext context, RlhfRunState state)
+    {
+        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
+        return AtCheckpoint(state, step) with { IsRestarted = false };
+    }
+
     /// <summary>Discards what is broken and takes the run back to its last whole checkpoint, where it is prepared again: what is whole is only looked up.</summary>
     private static async Task<RlhfRunState> GoBack(TaskOrchestrationContext context, RlhfRunState state, string reason)
     {
-        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
+        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step, reason), ActivityRetries.Default);
+        var back = AtCheckpoint(state, step) with { Retreats = state.Retreats + 1 };
+        return back.Progress is { } progress ? back with { Progress = progress with { Retreat = $"Went back to step {step}. {reason}" } } : back;
+    }
+
+    private static RlhfRunState AtCheckpoint(RlhfRunState state, int step)
+    {
         return state with
         {
             Step = step,
             Prepared = null,
-            Retreats = state.Retreats + 1,
             Progress = state.Progress is { } progress ? progress with
             {
                 Step = step,
                 LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, its alarm is not either
-                Retreat = $"Went back to step {step}. {reason}",
             } : null,
         };
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
@@ -7,7 +8,7 @@ namespace RlhfFunctions.Runs;
 /// The states a run goes through, one before each step. All of a step's activities ask for the same one, so the last stays in
 /// memory.
 /// </summary>
-public sealed class Checkpoints(ArtifactStore artifacts)
+public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
 {
     private volatile Cached? _last;
 
@@ -19,6 +20,17 @@ public sealed class Checkpoints(ArtifactStore artifacts)
         var files = await artifacts.ReadFilesAsync(path, cancellation);
         _last = new Cached(path, files);
         return files;
+    }
+
+    /// <summary>Those that are whole, the first first.</summary>
+    public async Task<IReadOnlyList<RunCheckpoint>> ListAsync(string runId, CancellationToken cancellation)
+    {
+        string folder = BlobPaths.Checkpoints(runId) + "/";
+        var listed = await blobs.ListAsync(folder, cancellation);
+        return [.. listed.Select(blob => (Parts: blob.Path[folder.Length..].Split('/'), blob.LastModified))
+            .Where(blob => blob.Parts is [_, "manifest.json"])
+            .Select(blob => new RunCheckpoint(int.Parse(blob.Parts[0], CultureInfo.InvariantCulture), blob.LastModified))
+            .OrderBy(checkpoint => checkpoint.Step)];
     }
 
     private sealed record Cached(string Path, IReadOnlyDictionary<string, byte[]> Files);

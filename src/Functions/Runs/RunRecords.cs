@@ -26,19 +26,36 @@ public enum StartResult
 /// The one truth of a run, put together from the three that know of it: its request (that there is such a run, and since when), what
 /// it has published (that it is finished), and the engine (how it fares). The first two outlive the third.
 /// </summary>
-public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, StepMetrics metrics, Limits limits, PriceSetting prices)
+public sealed class RunRecords(
+    RunRequests requests, ArtifactStore artifacts, Checkpoints checkpoints, StepMetrics metrics, RunEvents events, Limits limits, PriceSetting prices)
 {
+    private const int ReadAtOnce = 16;
+
     /// <summary>What a run is called of which only the request is there.</summary>
     private const string NotStarted = nameof(NotStarted);
+
+    /// <summary>All that a run's status can be.</summary>
+    public static IReadOnlyList<string> Statuses { get; } =
+    [
+        NotStarted, nameof(OrchestrationRuntimeStatus.Pending), nameof(OrchestrationRuntimeStatus.Running), nameof(OrchestrationRuntimeStatus.Suspended),
+        nameof(OrchestrationRuntimeStatus.Completed), nameof(OrchestrationRuntimeStatus.Failed), nameof(OrchestrationRuntimeStatus.Terminated),
+    ];
 
     /// <summary>Records a run and starts it. The same request again is the same run.</summary>
     public async Task<StartResult> StartAsync(DurableTaskClient engine, RunRequest request, CancellationToken cancellation)
     {
         if (!await ExistsAsync(request.RunId!, cancellation) && await IsFullAsync(engine, cancellation)) return StartResult.TooMany;
         if (!await requests.TryRecordAsync(request, cancellation)) return StartResult.IdTaken;
+        await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, FirstState(request), cancellation);
+        return StartResult.Started;
+    }
+
+    /// <summary>Where a run begins.</summary>
+    public RlhfRunState FirstState(RunRequest request)
+    {
         var sources = new ModelSources(
             request.Model.Source, [.. (request.Reward?.Classifiers ?? []).Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
-        var state = new RlhfRunState
+        return new RlhfRunState
         {
             RunId = request.RunId!,
             Sources = sources,
@@ -48,8 +65,6 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
             Limits = request.Limits,
             Price = prices.Price,
         };
-        await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, state, cancellation);
-        return StartResult.Started;
     }
 
     /// <summary>The run's view, or null when there is no such run.</summary>
@@ -71,18 +86,60 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
         };
     }
 
-    /// <summary>All runs, the newest first.</summary>
-    public async Task<IReadOnlyList<RunListItem>> ListAsync(DurableTaskClient engine, CancellationToken cancellation)
+    /// <summary>Runs, the newest first; the engine is asked once, for all of them.</summary>
+    /// <exception cref="InvalidInputException">There is no run to begin after.</exception>
+    public async Task<IReadOnlyList<RunListItem>> ListAsync(DurableTaskClient engine, RunListQuery query, CancellationToken cancellation)
     {
-        var runs = new List<RunListItem>();
-        foreach (var (id, createdAt) in await requests.ListAsync(cancellation))
+        var all = await requests.ListAsync(cancellation);
+        int first = query.After is null ? 0 : all.Index().FirstOrDefault(run => run.Item.RunId == query.After, (-1, default)).Index + 1;
+        if (query.After is not null && first == 0) throw new InvalidInputException($"after: no run has the id {query.After}. Give the last runId of the page before.");
+        var instances = new Dictionary<string, OrchestrationMetadata>();
+        await foreach (var instance in engine.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellation))
+            instances[instance.InstanceId] = instance;
+
+        var page = new List<RunListItem>();
+        foreach (var some in all.Skip(first).Chunk(ReadAtOnce))
         {
-            var instance = await engine.GetInstanceAsync(id, getInputsAndOutputs: true, cancellation);
-            bool isFinished = instance is null && await FindFinishedAsync(id, cancellation) is not null;
-            runs.Add(new RunListItem(id, StatusOf(instance, isFinished), createdAt, instance?.ReadCustomStatusAs<RunProgress>()));
+            var items = await Task.WhenAll(some.Select(run => ItemAsync(run.RunId, run.CreatedAt, instances.GetValueOrDefault(run.RunId), cancellation)));
+            page.AddRange(items.Where(item => (query.Status ?? item.Status) == item.Status && (query.Tag is null || item.Tags?.Contains(query.Tag) == true)));
+            if (page.Count >= query.Limit) break;
         }
 
-        return runs;
+        return [.. page.Take(query.Limit)];
+    }
+
+    private async Task<RunListItem> ItemAsync(string runId, DateTimeOffset createdAt, OrchestrationMetadata? instance, CancellationToken cancellation)
+    {
+        bool isFinished = false;
+        RunRequest? request = null;
+        try
+        {
+            request = await requests.FindAsync(runId, cancellation);
+            isFinished = instance is null && await FindFinishedAsync(runId, cancellation) is not null;
+        }
+        catch (CorruptArtifactException)
+        {
+            // What is damaged keeps no run from being listed; who asks for the run itself is told.
+        }
+
+        return new RunListItem(runId, StatusOf(instance, isFinished), createdAt, instance?.ReadCustomStatusAs<RunProgress>()) { Name = request?.Name, Tags = request?.Tags };
+    }
+
+    /// <summary>What happened to a run, the oldest first, or null when there is no such run.</summary>
+    public async Task<IReadOnlyList<RunEvent>?> FindEventsAsync(DurableTaskClient engine, string runId, CancellationToken cancellation)
+    {
+        if (await FindAsync(engine, runId, cancellation) is not { } run) return null;
+        var all = new List<RunEvent> { new(run.CreatedAt!.Value, RunEventKind.Created, null) };
+        all.AddRange(await events.ReadAsync(runId, cancellation));
+        if (run.Outcome is { } outcome) all.Add(new(outcome.PublishedAt, RunEventKind.Finished, outcome.Alarm));
+        else if (run.Status == nameof(OrchestrationRuntimeStatus.Failed)) all.Add(new(run.UpdatedAt!.Value, RunEventKind.Failed, run.Failure));
+        return all;
+    }
+
+    /// <summary>The states of a run that are kept, the first first, or null when there is no such run.</summary>
+    public async Task<IReadOnlyList<RunCheckpoint>?> FindCheckpointsAsync(string runId, CancellationToken cancellation)
+    {
+        return await ExistsAsync(runId, cancellation) ? await checkpoints.ListAsync(runId, cancellation) : null;
     }
 
     /// <summary>Whether there is a run of this id.</summary>
@@ -98,13 +155,20 @@ public sealed class RunRecords(RunRequests requests, ArtifactStore artifacts, St
     }
 
     /// <summary>One object for each step a run has done, also while it learns; null when there is no such run.</summary>
-    public async Task<IReadOnlyList<JsonObject>?> FindMetricsAsync(DurableTaskClient engine, string runId, CancellationToken cancellation)
+    /// <param name="engine">Knows how many there are.</param>
+    /// <param name="runId">The run.</param>
+    /// <param name="cancellation">Stops between steps.</param>
+    /// <param name="from">The first step.</param>
+    /// <param name="limit">How many at most.</param>
+    public async Task<IReadOnlyList<JsonObject>?> FindMetricsAsync(
+        DurableTaskClient engine, string runId, CancellationToken cancellation, int from = 0, int limit = int.MaxValue)
     {
         if (!await ExistsAsync(runId, cancellation)) return null;
         var finished = await FindFinishedAsync(runId, cancellation);
         var instance = finished is null ? await engine.GetInstanceAsync(runId, getInputsAndOutputs: true, cancellation) : null;
         int steps = finished?.Result.Steps ?? instance?.ReadCustomStatusAs<RunProgress>()?.Step ?? 0;
-        return await metrics.ReadAsync(runId, steps, cancellation);
+        int first = Math.Min(from, steps);
+        return await metrics.ReadAsync(runId, first..(first + Math.Min(limit, steps - first)), cancellation);
     }
 
     private async Task<bool> IsFullAsync(DurableTaskClient engine, CancellationToken cancellation)

@@ -25,12 +25,12 @@ public sealed class StepMetrics(ArtifactStore artifacts)
 
     /// <summary>One object a step: its number and the metrics by name.</summary>
     /// <param name="runId">The run.</param>
-    /// <param name="steps">How many steps are done.</param>
+    /// <param name="steps">Which of the steps that are done.</param>
     /// <param name="cancellation">Stops between steps.</param>
-    public async Task<IReadOnlyList<JsonObject>> ReadAsync(string runId, int steps, CancellationToken cancellation)
+    public async Task<IReadOnlyList<JsonObject>> ReadAsync(string runId, Range steps, CancellationToken cancellation)
     {
         var lines = new List<JsonObject>();
-        foreach (int[] some in Enumerable.Range(0, steps).Chunk(ReadAtOnce))
+        foreach (int[] some in Enumerable.Range(steps.Start.Value, steps.End.Value - steps.Start.Value).Chunk(ReadAtOnce))
             lines.AddRange(await Task.WhenAll(some.Select(step => ReadLineAsync(runId, step, cancellation))));
         return lines;
     }

@@ -30,6 +30,15 @@ public sealed class ServedPolicies(
         return new ServedPolicy(Here(request), finished.Result.Prepared.Base, finished.Result.Steps);
     }
 
+    /// <summary>The policy as a run, which need not have finished, had it before a step, or null where that checkpoint is not there.</summary>
+    public async Task<ServedPolicy?> OfCheckpointAsync(string runId, int step, CancellationToken cancellation)
+    {
+        if (!await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, step), cancellation)) return null;
+        var request = await requests.GetAsync(runId, cancellation);
+        string model = await models.ImportAsync(request.Model.Source, request.Model.Precision, new Progress<ImportProgress>(), cancellation);
+        return new ServedPolicy(Here(request), model, step);
+    }
+
     /// <summary>The policy that adapters/latest points to, or else the base model of the demo alone.</summary>
     /// <exception cref="InvalidInputException">There is neither.</exception>
     public async Task<ServedPolicy> LatestAsync(CancellationToken cancellation)
@@ -43,7 +52,8 @@ public sealed class ServedPolicies(
         return new ServedPolicy(Here(request), model, Step: null);
     }
 
-    private RunRequest Here(RunRequest request)
+    /// <summary>A run's request, to be computed by here.</summary>
+    public RunRequest Here(RunRequest request)
     {
         return device.Name is { Length: > 0 } name ? request with { Compute = request.Compute with { Device = name } } : request;
     }

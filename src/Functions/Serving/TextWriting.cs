@@ -1,8 +1,11 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 
@@ -13,8 +16,55 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
 {
     private readonly SemaphoreSlim _oneAtATime = new(1);
 
+    /// <summary>All texts that are asked for.</summary>
     /// <exception cref="InvalidInputException">A prompt and its text do not fit into the model's context.</exception>
-    public async Task<IReadOnlyList<GeneratedText>> WriteAsync(ServedPolicy served, GenerateRequest request, CancellationToken cancellation)
+    public Task<IReadOnlyList<GeneratedText>> WriteAsync(ServedPolicy served, GenerateRequest request, CancellationToken cancellation)
+    {
+        return WriteAsync(served, request, PromptsOf(served, request), null, cancellation);
+    }
+
+    /// <summary>The same, a piece as soon as it is there.</summary>
+    public IAsyncEnumerable<TextPiece> StreamAsync(ServedPolicy served, GenerateRequest request, CancellationToken cancellation)
+    {
+        return StreamAsync(served, request, PromptsOf(served, request), cancellation);
+    }
+
+    /// <param name="served">Writes.</param>
+    /// <param name="request">Says how; its prompts are not looked at.</param>
+    /// <param name="prompts">Makes the prompts, which are as many as the texts.</param>
+    /// <param name="cancellation">Stops between tokens.</param>
+    internal async IAsyncEnumerable<TextPiece> StreamAsync(
+        ServedPolicy served, GenerateRequest request, Func<LoadedPolicy, int[][]> prompts, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var pieces = Channel.CreateUnbounded<TextPiece>();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var writing = Task.Run(
+            async () =>
+            {
+                try
+                {
+                    await WriteAsync(served, request, prompts, piece => pieces.Writer.TryWrite(piece), stop.Token);
+                    pieces.Writer.Complete();
+                }
+                catch (Exception e)
+                {
+                    pieces.Writer.Complete(e); // thrown where the pieces are read
+                }
+            },
+            CancellationToken.None);
+        try
+        {
+            await foreach (var piece in pieces.Reader.ReadAllAsync(cancellation)) yield return piece;
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await writing;
+        }
+    }
+
+    internal async Task<IReadOnlyList<GeneratedText>> WriteAsync(
+        ServedPolicy served, GenerateRequest request, Func<LoadedPolicy, int[][]> prompts, Action<TextPiece>? onPiece, CancellationToken cancellation)
     {
         var run = served.Request;
         var checkpoint = served.Step is { } step ? await checkpoints.ReadAsync(run.RunId!, step, cancellation) : null;
@@ -41,18 +91,21 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
             using var alone = checkpoint is null ? loaded.Policy.WithAdapterDisabled() : null;
             var model = loaded.Policy.Model;
             var sampling = loaded.WithEndOfText(settings);
-            int[][] ids = [.. request.Prompts?.Select(prompt => loaded.Text.Encode(prompt)) ?? request.Dialogues!.Select(loaded.Prompts(run.Data).Encode)];
-            CheckLengths(ids, settings.MaxNewTokens, model.Config.ContextLength, request.Prompts is null ? "dialogues" : "prompts");
-            return [.. ids.Select((prompt, i) => (Prompt: prompt, Key: Seeds.Derive((ulong)request.Seed, "generate", i)))
+            int[][] ids = prompts(loaded);
+            CheckLengths(ids, settings.MaxNewTokens, model.Config.ContextLength, request.Samples, request.Dialogues is null ? "prompts" : "dialogues");
+            return [.. ids.Select((prompt, i) => (Index: i, Prompt: prompt, Key: Seeds.Derive((ulong)request.Seed, "generate", i)))
                 .Chunk(run.Evaluation.BatchSize)
                 .SelectMany(batch =>
                 {
                     int[][] queries = [.. batch.Select(text => text.Prompt)];
-                    return isGreedy
-                        ? BatchGenerator.Greedy(model, queries, sampling, cancellation)
-                        : BatchGenerator.Sample(model, queries, [.. batch.Select(text => text.Key)], sampling, cancellation);
-                })
-                .Select(response => new GeneratedText(loaded.Text.Decode(response), response.Length, sampling.EndOfTextIds!.Contains(response[^1])))];
+                    var told = batch.Select(text => new ToldText(text.Index, loaded.Text, onPiece)).ToArray();
+                    Action<int, int>? onToken = onPiece is null ? null : (place, id) => told[place].Add(id);
+                    var responses = isGreedy
+                        ? BatchGenerator.Greedy(model, queries, sampling, cancellation, onToken: onToken)
+                        : BatchGenerator.Sample(model, queries, [.. batch.Select(text => text.Key)], sampling, cancellation, onToken: onToken);
+                    return responses.Zip(told, (response, text) => text.End(
+                        new GeneratedText(loaded.Text.Decode(response), response.Length, sampling.EndOfTextIds!.Contains(response[^1]))));
+                })];
         }
     }
 
@@ -61,12 +114,42 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
         _oneAtATime.Dispose();
     }
 
-    private static void CheckLengths(int[][] prompts, int newTokens, int context, string field)
+    private static Func<LoadedPolicy, int[][]> PromptsOf(ServedPolicy served, GenerateRequest request)
+    {
+        return loaded => [.. (request.Prompts?.Select(prompt => loaded.Text.Encode(prompt)) ?? request.Dialogues!.Select(loaded.Prompts(served.Request.Data).Encode))
+            .SelectMany(prompt => Enumerable.Repeat(prompt, request.Samples))];
+    }
+
+    private static void CheckLengths(int[][] prompts, int newTokens, int context, int samples, string field)
     {
         int tooLong = Array.FindIndex(prompts, prompt => prompt.Length + newTokens > context);
         if (tooLong < 0) return;
         throw new InvalidInputException(
-            $"{field}[{tooLong}] makes a prompt of {prompts[tooLong].Length} tokens; with maxNewTokens = {newTokens} that is more than the {context} "
+            $"{field}[{tooLong / samples}] makes a prompt of {prompts[tooLong].Length} tokens; with maxNewTokens = {newTokens} that is more than the {context} "
             + "tokens of the model's context. Shorten it, or lower maxNewTokens.");
+    }
+
+    /// <summary>A text that is told as it grows.</summary>
+    private sealed class ToldText(int index, LlamaText text, Action<TextPiece>? onPiece)
+    {
+        private readonly List<int> _ids = [];
+        private string _told = "";
+
+        public void Add(int id)
+        {
+            _ids.Add(id);
+            string now = text.Decode(_ids);
+            // A letter may take several tokens: until the last of them it is none.
+            if (now.Length <= _told.Length || now.EndsWith('\uFFFD') || !now.StartsWith(_told, StringComparison.Ordinal)) return;
+            onPiece!(new TextPiece(index, now[_told.Length..]));
+            _told = now;
+        }
+
+        public GeneratedText End(GeneratedText whole)
+        {
+            string left = whole.Text.StartsWith(_told, StringComparison.Ordinal) ? whole.Text[_told.Length..] : "";
+            onPiece?.Invoke(new TextPiece(index, left) { Whole = whole });
+            return whole;
+        }
     }
 }

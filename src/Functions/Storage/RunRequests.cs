@@ -7,6 +7,8 @@ namespace RlhfFunctions.Storage;
 /// <summary>The requests of all runs. A run is its runs/{id}/request.json; Durable only supplies its liveness.</summary>
 public sealed class RunRequests(BlobFiles blobs)
 {
+    private const int ReadAtOnce = 16;
+
     /// <summary>Records the request of a new run, or finds the one recorded; the same id may not stand for two requests.</summary>
     /// <returns>False when another request has this id.</returns>
     public async Task<bool> TryRecordAsync(RunRequest request, CancellationToken cancellation)
@@ -41,12 +43,14 @@ public sealed class RunRequests(BlobFiles blobs)
     public async Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(CancellationToken cancellation)
     {
         var runs = new List<(string RunId, DateTimeOffset CreatedAt)>();
-        foreach (string runId in await blobs.ListFoldersAsync(BlobPaths.Runs, cancellation))
+        foreach (string[] some in (await blobs.ListFoldersAsync(BlobPaths.Runs, cancellation)).Chunk(ReadAtOnce))
         {
-            if (await FindCreationTimeAsync(runId, cancellation) is { } createdAt) runs.Add((runId, createdAt));
+            var times = await Task.WhenAll(some.Select(runId => FindCreationTimeAsync(runId, cancellation)));
+            runs.AddRange(some.Zip(times).Where(run => run.Second is not null).Select(run => (run.First, run.Second!.Value)));
         }
 
-        return [.. runs.OrderByDescending(run => run.CreatedAt)];
+        // The storage's clock counts whole seconds: of two in the same one, the name decides.
+        return [.. runs.OrderByDescending(run => run.CreatedAt).ThenByDescending(run => run.RunId, StringComparer.Ordinal)];
     }
 
     private static string IdOf(RunRequest request)

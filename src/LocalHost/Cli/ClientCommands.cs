@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Hosting;
@@ -44,6 +45,33 @@ internal sealed class ClientCommands(IAnsiConsole console)
         var follow = new Option<bool>("--follow", "-f") { Description = "Go on until the run ends." };
         yield return Command("logs", "Print a line for each step that a run has done.", [_run, follow], (client, arguments, cancellation) =>
             LogAsync(client, arguments, arguments.GetValue(follow), cancellation));
+
+        var reason = new Option<string?>("--reason") { Description = "Why; it is kept among the run's events." };
+        foreach (var (name, description) in new[]
+        {
+            ("suspend", "Let a run pause."),
+            ("resume", "Let a run go on: where it paused, or where it failed or was cancelled, from its last whole checkpoint."),
+            ("cancel", "End a run; what it has made is kept."),
+        })
+        {
+            yield return Command(name, description, [_run, reason], async (client, arguments, cancellation) =>
+                Show(arguments, await client.ControlAsync(arguments.GetValue(_run)!, name, arguments.GetValue(reason), cancellation), RunTables.Facts));
+        }
+
+        var said = new Argument<string?>("text") { Description = "What to say; left out: each line of standard input, until it ends.", Arity = ArgumentArity.ZeroOrOne };
+        var partner = new Option<string>("--model") { Description = "latest, base, a run, or run@step.", DefaultValueFactory = _ => "latest" };
+        var length = new Option<int?>("--max-tokens") { Description = "Tokens of an answer at most (default: as in the run's rollouts)." };
+        yield return Command("chat", "Talk with an adapter of the app.", [said, partner, length], async (client, arguments, cancellation) =>
+        {
+            var turns = new List<(string Role, string Text)>();
+            string? once = arguments.GetValue(said);
+            while ((once ?? await Console.In.ReadLineAsync(cancellation)) is { Length: > 0 } line)
+            {
+                turns.Add(("user", line));
+                turns.Add(("assistant", await AnswerAsync(client, arguments, arguments.GetValue(partner)!, turns, arguments.GetValue(length), cancellation)));
+                if (once is not null) return;
+            }
+        });
 
         var text = new Argument<string>("text") { Description = "The prompt; - reads it from standard input." };
         var isDialogue = new Option<bool>("--dialogue") { Description = "It is a dialogue, and goes into the run's prompt template." };
@@ -92,6 +120,21 @@ internal sealed class ClientCommands(IAnsiConsole console)
         if (arguments.GetValue(_json)) console.Profile.Out.Writer.WriteLine(JsonSerializer.Serialize(answer, ContractsJson.Indented));
         else console.Write(picture(answer));
         if (!arguments.GetValue(_json)) console.WriteLine();
+    }
+
+    /// <summary>Shows an answer as it comes.</summary>
+    private async Task<string> AnswerAsync(
+        RunClient client, ParseResult arguments, string model, IReadOnlyList<(string Role, string Text)> turns, int? maxTokens, CancellationToken cancellation)
+    {
+        var answer = new StringBuilder();
+        await foreach (string piece in client.ChatAsync(model, turns, maxTokens, cancellation))
+        {
+            answer.Append(piece);
+            if (!arguments.GetValue(_json)) console.Profile.Out.Writer.Write(piece);
+        }
+
+        console.Profile.Out.Writer.WriteLine(arguments.GetValue(_json) ? JsonSerializer.Serialize(new { Role = "assistant", Content = answer.ToString() }, ContractsJson.Options) : "");
+        return answer.ToString();
     }
 
     private async Task LogAsync(RunClient client, ParseResult arguments, bool follow, CancellationToken cancellation)

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
@@ -44,11 +47,52 @@ internal sealed class RunClient(Uri host, string? key = null) : IDisposable
         return (await answer.Content.ReadFromJsonAsync<GenerateAnswer>(ContractsJson.Options, cancellation))!;
     }
 
+    /// <summary>POST /api/runs/{id}/{action}, and how the run fares then.</summary>
+    /// <param name="runId">The run.</param>
+    /// <param name="action">suspend, resume or cancel.</param>
+    /// <param name="reason">Why; null: nothing is said.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public async Task<RunView> ControlAsync(string runId, string action, string? reason, CancellationToken cancellation)
+    {
+        string query = reason is null ? "" : $"?reason={Uri.EscapeDataString(reason)}";
+        using var answer = await _http.PostAsJsonAsync($"/api/runs/{runId}/{action}{query}", new { }, ContractsJson.Options, cancellation);
+        await ThrowOnProblemAsync(answer, cancellation);
+        return await GetAsync(runId, cancellation);
+    }
+
+    /// <summary>POST /api/v1/chat/completions: the pieces of the answer as they come.</summary>
+    /// <param name="model">Who answers.</param>
+    /// <param name="turns">The conversation so far: role and text.</param>
+    /// <param name="maxTokens">Of the answer; null: as in the run's rollouts.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public async IAsyncEnumerable<string> ChatAsync(
+        string model, IEnumerable<(string Role, string Text)> turns, int? maxTokens, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri("/api/v1/chat/completions", UriKind.Relative));
+        var messages = new JsonArray([.. turns.Select(turn => new JsonObject { ["role"] = turn.Role, ["content"] = turn.Text })]);
+        var body = new JsonObject { ["model"] = model, ["messages"] = messages, ["max_completion_tokens"] = maxTokens, ["stream"] = true };
+        request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        using var answer = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        await ThrowOnProblemAsync(answer, cancellation);
+        await foreach (var item in SseParser.Create(await answer.Content.ReadAsStreamAsync(cancellation)).EnumerateAsync(cancellation))
+        {
+            if (item.Data == "[DONE]") yield break;
+            var chunk = JsonNode.Parse(item.Data)!;
+            if (chunk["error"] is { } error) throw new UserErrorException($"{error["title"]} {error["detail"]}");
+            if (chunk["choices"]?[0]?["delta"]?["content"]?.GetValue<string>() is { } text) yield return text;
+        }
+    }
+
     /// <summary>GET /api/runs, the newest first: the runs whose id starts so.</summary>
     public async Task<IReadOnlyList<RunListItem>> ListAsync(string prefix, CancellationToken cancellation)
     {
-        var runs = await GetAsync<RunListItem[]>("/api/runs", cancellation);
-        return [.. runs.Where(run => run.RunId.StartsWith(prefix, StringComparison.Ordinal))];
+        var runs = new List<RunListItem>();
+        for (string address = "/api/runs"; ; address = $"/api/runs?after={runs[^1].RunId}")
+        {
+            var page = await GetAsync<RunListItem[]>(address, cancellation);
+            runs.AddRange(page);
+            if (page.Length == 0) return [.. runs.Where(run => run.RunId.StartsWith(prefix, StringComparison.Ordinal))];
+        }
     }
 
     /// <summary>POSTs a body and reads the answer.</summary>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
@@ -57,6 +58,34 @@ public sealed class ClientCommandsTests(RunTests.FinishedRun finished)
         Assert.Equal(("whole", 7), (answer.RunId, answer.Seed));
         Assert.InRange(answer.Texts[0].Tokens, 1, 5);
         Assert.Equal(answer.Texts[0].Text.Trim(), string.Join('\n', await RunAsync(command)).Trim());
+    }
+
+    [Fact]
+    public async Task A_run_is_suspended_resumed_and_cancelled()
+    {
+        using (await finished.App.PostRunAsync(TinyRun.Request("by-hand", steps: 500))) { }
+        await finished.App.WaitAsync("by-hand", view => view.Status == "Running", TimeSpan.FromMinutes(2));
+        Assert.Contains(await RunAsync("suspend", "by-hand", "--reason", "lunch", "--url", Url), row => row.StartsWith("run | by-hand", StringComparison.Ordinal));
+        await finished.App.WaitAsync("by-hand", view => view.Status == "Suspended", TimeSpan.FromMinutes(2));
+        await RunAsync("resume", "by-hand", "--url", Url);
+        var cancelled = JsonSerializer.Deserialize<RunView>(string.Join('\n', await RunAsync("cancel", "by-hand", "--json", "--url", Url)), ContractsJson.Options)!;
+        Assert.Equal("by-hand", cancelled.RunId);
+        var events = (await finished.App.Http.GetFromJsonAsync<RunEvent[]>("/api/runs/by-hand/events", ContractsJson.Options))!;
+        Assert.Equal([RunEventKind.Created, RunEventKind.Suspended, RunEventKind.Resumed, RunEventKind.Cancelled], events.Select(one => one.Kind));
+        Assert.Equal("lunch", events[1].Reason);
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => RunAsync("cancel", "whole", "--url", Url));
+        Assert.Contains("It is completed", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_run_is_chatted_with()
+    {
+        string[] command = ["chat", "Hello, Tom.", "--model", "whole", "--max-tokens", "6", "--url", Url];
+        string said = string.Join('\n', await RunAsync(command)).Trim();
+        string json = Assert.Single(await RunAsync([.. command, "--json"]), line => line.Length > 0);
+        Assert.Equal(said, JsonNode.Parse(json)!["content"]!.GetValue<string>().Trim());
+        var error = await Assert.ThrowsAsync<UserErrorException>(() => RunAsync("chat", "Hello", "--model", "nobody", "--url", Url));
+        Assert.Contains("GET /api/v1/models", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

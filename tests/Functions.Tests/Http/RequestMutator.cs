@@ -17,7 +17,8 @@ internal sealed class RequestMutator(int seed)
     private static readonly string[] Addresses =
     [
         "/api/runs", "/api/runs", "/api/runs", "/api/runs", "/api/generate", "/api/generate", "/api/runs/nobody", "/api/runs/nobody/report",
-        "/api/runs/nobody/metrics", "/api/adapters", "/api/health", "/api", "/api/", "/", "/api/nothing", "/api/runs/", "/api/runs//report",
+        "/api/runs/nobody/metrics", "/api/runs/nobody/cancel", "/api/runs/nobody/resume?reason=%00", "/api/runs?limit=x&validate=y", "/api/score",
+        "/api/v1/chat/completions", "/api/v1/models", "/api/adapters/nobody/promote", "/api/dialogues/x.txt", "/api/openapi.json", "/api/adapters", "/api/health", "/api", "/api/", "/", "/api/nothing", "/api/runs/", "/api/runs//report",
         "/api/runs/..%2f..%2fetc", "/api/runs/%F0%9F%98%80", "/api/runs/a%0Ab", "/api/runs/NO", "/api/runs/nobody/report/x", "/api/runs?x=%",
         "/api/runs/" + new string('a', 2000), "/favicon.ico", "/admin/host/status", "/api/health/../runs",
     ];

@@ -137,7 +137,9 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step - 2);
         await engine.StartAsync();
         Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
-        Assert.Equal(new RepairRunInput("run", 6), Assert.Single(InputsOf<RepairRunInput>(engine)));
+        var repair = Assert.Single(InputsOf<RepairRunInput>(engine));
+        Assert.Equal(("run", 6), (repair.RunId, repair.Step));
+        Assert.Contains("00006", repair.Reason, StringComparison.Ordinal);
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7, 8, 9], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
     }
 

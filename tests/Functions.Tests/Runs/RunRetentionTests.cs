@@ -32,7 +32,7 @@ public sealed class RunRetentionTests
         await LearnAsync(steps: 5);
         Assert.Equal("0 4 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
         Assert.Equal("4", await NumbersAsync(BlobPaths.RolloutSteps(Id)));
-        var lines = await _metrics.ReadAsync(Id, 5, CancellationToken.None);
+        var lines = await _metrics.ReadAsync(Id, ..5, CancellationToken.None);
         Assert.Equal([0, 1, 2, 3, 4], lines.Select(line => (int)line["x"]!));
     }
 
@@ -72,7 +72,7 @@ public sealed class RunRetentionTests
         Assert.Equal(5, await RepairAsync());
         await LoseFileAsync(BlobPaths.Metrics(Id, 4)); // made again from the checkpoint beside it
         Assert.Equal(5, await RepairAsync());
-        Assert.Equal(5, (await _metrics.ReadAsync(Id, 5, CancellationToken.None)).Count);
+        Assert.Equal(5, (await _metrics.ReadAsync(Id, ..5, CancellationToken.None)).Count);
         await LoseFileAsync(BlobPaths.Checkpoint(Id, 5));
         Assert.Equal(4, await RepairAsync());
         await LoseFileAsync(BlobPaths.Metrics(Id, 1)); // its checkpoint is gone
@@ -109,7 +109,7 @@ public sealed class RunRetentionTests
 
     private Task<int> RepairAsync()
     {
-        return new RepairRun(_artifacts, _metrics).Run(new RepairRunInput(Id, Step: 5), CancellationToken.None);
+        return new RepairRun(_artifacts, _metrics, new RunEvents(_blobs)).Run(new RepairRunInput(Id, Step: 5), CancellationToken.None);
     }
 
     private async Task<string> NumbersAsync(string path)

@@ -124,12 +124,12 @@ public sealed class DamagedBlobTests(DamagedBlobTests.MadeRun made) : IClassFixt
             }
             else if (path.StartsWith(BlobPaths.Metrics(Id, 0), StringComparison.Ordinal))
             {
-                await new StepMetrics(artifacts).ReadAsync(Id, 1, CancellationToken.None);
+                await new StepMetrics(artifacts).ReadAsync(Id, ..1, CancellationToken.None);
             }
             else if (path.StartsWith(BlobPaths.Checkpoints(Id), StringComparison.Ordinal))
             {
                 int step = path.StartsWith(BlobPaths.Checkpoint(Id, 1), StringComparison.Ordinal) ? 1 : 0;
-                await new Checkpoints(artifacts).ReadAsync(Id, step, CancellationToken.None);
+                await new Checkpoints(artifacts, Host.Get<BlobFiles>()).ReadAsync(Id, step, CancellationToken.None);
             }
             else
             {

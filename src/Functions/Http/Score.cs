@@ -1,0 +1,43 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Compute;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Runs;
+using RlhfFunctions.Serving;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Http;
+
+/// <summary>POST /api/score: what a run's reward says of texts, whoever wrote them.</summary>
+public sealed class Score(
+    RunRecords runs, RunRequests requests, PublishedAdapters adapters, ServedPolicies policies, Classifiers classifiers, Limits limits)
+{
+    [Function(FunctionNames.Score)]
+    public async Task<IActionResult> Run([HttpTrigger(AuthorizationLevel.Function, "post", Route = "score")] HttpRequest http)
+    {
+        var cancellation = http.HttpContext.RequestAborted;
+        var request = await http.ReadAsync<ScoreRequest>(limits, "The body is not a request for scores.", "docs/api.md");
+        if (RequestValidation.Check(request, limits) is { Count: > 0 } errors) return Problem.Invalid("The request cannot be answered as it stands.", errors).ToResult();
+        if (request.RunId is { } named && !await runs.ExistsAsync(named, cancellation)) return Problem.NoSuchRun(named).ToResult();
+        string id = request.RunId ?? (await adapters.FindLatestAsync(cancellation))?.RunId ?? throw new ProblemException(Problem.NoAdapter());
+        if (await runs.FindFinishedAsync(id, cancellation) is not { Result.Prepared: var prepared }) return Problem.NotFinished(id).ToResult();
+
+        var run = policies.Here(await requests.GetAsync(id, cancellation));
+        if (run.Reward is not { } rewarded || rewarded.Terms.Any(term => term is RougeTerm))
+        {
+            return new Problem(409, "no-reward", "The run has no reward that could score texts alone.",
+                $"Run {id} has learned from preferences, or from comparisons with references. Name a run that has learned by a reward as runId.").ToResult();
+        }
+
+        return Answers.Json(await limits.InTurnAsync(async () =>
+        {
+            using var reward = await classifiers.RewardAsync(prepared, run, cancellation);
+            var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text));
+            var scores = reward.Reward.Score([.. responses], cancellation);
+            return new ScoreAnswer(id, [.. scores.Select(score => new ScoredText(
+                score.Score, score.HateProbability, rewarded.Terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
+        }));
+    }
+}

@@ -1,0 +1,66 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Runs;
+
+/// <summary>
+/// Stops the activities of a run that is cancelled or deleted: the engine ends an orchestration, but nobody tells what it has begun, so
+/// that looks by itself.
+/// </summary>
+public sealed class RunCancellation(BlobFiles blobs)
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    public Task MarkAsync(string runId, CancellationToken cancellation)
+    {
+        return blobs.ReplaceAsync(BlobPaths.CancelMark(runId), BinaryData.FromString(""), cancellation);
+    }
+
+    public Task UnmarkAsync(string runId, CancellationToken cancellation)
+    {
+        return blobs.DeleteAsync(BlobPaths.CancelMark(runId), cancellation);
+    }
+
+    /// <summary>Does a run's work until the run is cancelled.</summary>
+    /// <param name="runId">The run.</param>
+    /// <param name="work">Looks at its token between batches.</param>
+    /// <param name="cancellation">Stops the work too.</param>
+    /// <exception cref="OperationCanceledException">The run was cancelled, or deleted.</exception>
+    public async Task<T> WatchAsync<T>(string runId, Func<CancellationToken, Task<T>> work, CancellationToken cancellation)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        if (await IsCancelledAsync(runId, cancellation)) throw new OperationCanceledException($"Run {runId} was cancelled.");
+        var watch = Task.Run(() => StopWhenCancelledAsync(runId, stop, done.Token), CancellationToken.None);
+        try
+        {
+            return await work(stop.Token);
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await watch;
+        }
+    }
+
+    private async Task StopWhenCancelledAsync(string runId, CancellationTokenSource stop, CancellationToken done)
+    {
+        try
+        {
+            for (; !stop.IsCancellationRequested; await Task.Delay(LookEvery, done))
+            {
+                if (await IsCancelledAsync(runId, done)) await stop.CancelAsync();
+            }
+        }
+        catch (Exception) when (!stop.IsCancellationRequested)
+        {
+            // Done; or the storage does not answer, which the work itself will find out.
+        }
+    }
+
+    private async Task<bool> IsCancelledAsync(string runId, CancellationToken cancellation)
+    {
+        return await blobs.FindLengthAsync(BlobPaths.CancelMark(runId), cancellation) is not null
+            || await blobs.FindLengthAsync(BlobPaths.Request(runId), cancellation) is null;
+    }
+}

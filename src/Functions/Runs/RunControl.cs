@@ -1,0 +1,105 @@
+using Microsoft.DurableTask;
+using Microsoft.DurableTask.Client;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Serving;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Runs;
+
+/// <summary>
+/// What can be done to a run that is there. Each answers why it cannot be done, or null when it is; doing it again does no harm.
+/// </summary>
+public sealed class RunControl(
+    RunRecords runs, RunRequests requests, Checkpoints checkpoints, RunEvents events, RunCancellation cancellations, PublishedAdapters adapters, BlobFiles blobs)
+{
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Lets a run pause: what it has begun ends, and nothing more begins.</summary>
+    public async Task<string?> SuspendAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
+    {
+        var status = await FindStatusAsync(engine, runId, cancellation);
+        if (status is OrchestrationRuntimeStatus.Suspended) return null;
+        if (status is not (OrchestrationRuntimeStatus.Pending or OrchestrationRuntimeStatus.Running)) return Refusal(status, "Only a run that is under way can be suspended.");
+        await engine.SuspendInstanceAsync(runId, reason, cancellation);
+        await events.AddAsync(runId, RunEventKind.Suspended, reason, cancellation);
+        return null;
+    }
+
+    /// <summary>Lets a suspended run go on, and one that has failed or was cancelled from its last whole checkpoint.</summary>
+    public async Task<string?> ResumeAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
+    {
+        var instance = await engine.GetInstanceAsync(runId, getInputsAndOutputs: true, cancellation);
+        switch (instance?.RuntimeStatus)
+        {
+            case OrchestrationRuntimeStatus.Suspended:
+                await engine.ResumeInstanceAsync(runId, reason, cancellation);
+                await events.AddAsync(runId, RunEventKind.Resumed, reason, cancellation);
+                return null;
+            case OrchestrationRuntimeStatus.Pending or OrchestrationRuntimeStatus.Running:
+                return null;
+        }
+
+        if (await runs.FindFinishedAsync(runId, cancellation) is not null) return "It has finished: there is nothing left to do. Start another run.";
+        await cancellations.UnmarkAsync(runId, cancellation);
+        var progress = instance?.ReadCustomStatusAs<RunProgress>();
+        var last = instance?.ReadInputAs<RlhfRunState>() ?? runs.FirstState(await requests.GetAsync(runId, cancellation));
+        var state = last with
+        {
+            // Where the engine knows nothing any more, what is kept tells how far it came.
+            Step = progress?.Step ?? (await checkpoints.ListAsync(runId, cancellation)).Select(kept => kept.Step).DefaultIfEmpty().Max(),
+            Prepared = null,
+            Retreats = 0,
+            IsRestarted = true,
+            Progress = progress,
+        };
+        await events.AddAsync(runId, RunEventKind.Restarted, reason, cancellation);
+        await engine.ScheduleNewOrchestrationInstanceAsync(FunctionNames.RlhfRun, state, new StartOrchestrationOptions(runId), cancellation);
+        return null;
+    }
+
+    /// <summary>Ends a run; its activities stop within a batch. What it has made is kept, and it can be resumed.</summary>
+    public async Task<string?> CancelAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
+    {
+        var status = await FindStatusAsync(engine, runId, cancellation);
+        if (status is OrchestrationRuntimeStatus.Terminated) return null;
+        if (!IsUnderWay(status)) return Refusal(status, "Only a run that is under way or suspended can be cancelled.");
+        await cancellations.MarkAsync(runId, cancellation);
+        await engine.TerminateInstanceAsync(runId, reason ?? "It was cancelled.", cancellation);
+        await events.AddAsync(runId, RunEventKind.Cancelled, reason, cancellation);
+        return null;
+    }
+
+    /// <summary>Cancels a run and deletes all there is of it.</summary>
+    public async Task<string?> DeleteAsync(DurableTaskClient engine, string runId, CancellationToken cancellation)
+    {
+        if ((await adapters.FindLatestAsync(cancellation))?.RunId == runId)
+            return "Its adapter serves. Let that of another run serve first: POST /api/adapters/{runId}/promote.";
+        await cancellations.MarkAsync(runId, cancellation);
+        if (IsUnderWay(await FindStatusAsync(engine, runId, cancellation))) await engine.TerminateInstanceAsync(runId, "It was deleted.", cancellation);
+        for (; IsUnderWay(await FindStatusAsync(engine, runId, cancellation)); await Task.Delay(LookEvery, cancellation)) { }
+        await engine.PurgeInstanceAsync(runId, cancellation: cancellation);
+
+        // Manifests first, for an artefact is whole or not there; the request late, for while it is there this can be asked again; and
+        // then the mark, so that what still computes finds one of the two.
+        var order = new Dictionary<string, int> { [BlobPaths.Request(runId)] = 1, [BlobPaths.CancelMark(runId)] = 2 };
+        var listed = await blobs.ListAsync(BlobPaths.Run(runId) + "/", cancellation);
+        foreach (var blob in listed.OrderBy(blob => order.GetValueOrDefault(blob.Path, blob.Path.EndsWith("/manifest.json", StringComparison.Ordinal) ? -1 : 0)))
+            await blobs.DeleteAsync(blob.Path, cancellation);
+        return null;
+    }
+
+    private static async Task<OrchestrationRuntimeStatus?> FindStatusAsync(DurableTaskClient engine, string runId, CancellationToken cancellation)
+    {
+        return (await engine.GetInstanceAsync(runId, getInputsAndOutputs: false, cancellation))?.RuntimeStatus;
+    }
+
+    private static bool IsUnderWay(OrchestrationRuntimeStatus? status)
+    {
+        return status is OrchestrationRuntimeStatus.Pending or OrchestrationRuntimeStatus.Running or OrchestrationRuntimeStatus.Suspended;
+    }
+
+    private static string Refusal(OrchestrationRuntimeStatus? status, string rule)
+    {
+        return $"It is {(status is null ? "not started" : status.ToString()!.ToLowerInvariant())}. {rule}";
+    }
+}
