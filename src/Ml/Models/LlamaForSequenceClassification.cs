@@ -63,9 +63,11 @@ public sealed class LlamaForSequenceClassification : nn.Module
     }
 
     /// <summary>The labels of a Llama classifier's configuration.</summary>
-    /// <exception cref="InvalidDataException">The configuration is not a Llama's, or has something this code does not compute.</exception>
+    /// <exception cref="InvalidDataException">The configuration is not a Llama classifier's, or has something this code does not compute.</exception>
     public static IReadOnlyDictionary<int, string> ReadLabels(ConfigFile config)
     {
+        if (config.Find("architectures") is { } names && !names.ToString().Contains("Classification", StringComparison.Ordinal))
+            throw config.Wrong("architectures", names, "a sequence classifier's, such as LlamaForSequenceClassification; this is a language model");
         Read(config);
         return RobertaConfig.ReadLabels(config);
     }

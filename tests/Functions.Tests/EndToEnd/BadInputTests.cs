@@ -28,7 +28,7 @@ public sealed class BadInputTests(RunningApp running)
     [InlineData("""{ "kind": "length" }""", "maxWords", "reward.terms[0]")]
     [InlineData("""{ "kind": "classifier", "source": "file:samples/models/nothing-here" }""", "nothing-here", "reward.terms[0]")]
     [InlineData("""{ "kind": "classifier", "source": "file:samples/models/reward", "label": "polite" }""", "polite", "nothate, hate")]
-    [InlineData("""{ "kind": "classifier", "source": "file:samples/models/llama" }""", "model_type", "reward.terms[0]")]
+    [InlineData("""{ "kind": "classifier", "source": "file:samples/models/llama" }""", "a language model", "reward.terms[0]")]
     [InlineData("null", "null", "reward.terms[0]")]
     public async Task A_reward_that_makes_no_sense_is_refused(string term, string what, string where)
     {

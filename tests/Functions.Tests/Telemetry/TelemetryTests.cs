@@ -131,7 +131,7 @@ public sealed class TelemetryTests(TelemetryTests.ObservedRun observed) : IClass
             Assert.False(refused.IsSuccessStatusCode);
 
             // The orchestration's span ends last; metrics and logs come a little later.
-            for (var deadline = DateTime.UtcNow.AddSeconds(20); DateTime.UtcNow < deadline && !IsWhole(); await Task.Delay(100))
+            for (var deadline = DateTime.UtcNow.AddSeconds(60); DateTime.UtcNow < deadline && !IsWhole(); await Task.Delay(100))
             {
             }
 
@@ -162,7 +162,9 @@ public sealed class TelemetryTests(TelemetryTests.ObservedRun observed) : IClass
         private bool IsWhole()
         {
             return Collector.Spans.Any(span => span.Span.Name.StartsWith("orchestration:", StringComparison.Ordinal))
-                && Collector.Spans.Count(span => span.Span.Name == "POST /api/generate") == 2;
+                && Collector.Spans.Count(span => span.Span.Name == "POST /api/generate") == 2
+                && Collector.Monitored.Any(line => line.Contains("\"function PpoUpdate\"", StringComparison.Ordinal))
+                && Collector.Monitored.Any(line => line.Contains("\"rlhf.steps\"", StringComparison.Ordinal));
         }
     }
 }
