@@ -3,7 +3,7 @@ using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Text;
@@ -67,7 +67,7 @@ internal static class SampleBenchmarks
     private sealed class Subject : IDisposable
     {
         private readonly PpoSettings _settings = new() { Steps = 1, BatchSize = Batch, MiniBatchSize = 8, Epochs = 2, LearningRate = 1e-4 };
-        private readonly PolicyWithValue _policy;
+        private readonly TrainedPolicy _policy;
         private readonly TrainingState _state;
         private readonly ITextReward _reward;
         private readonly int[][] _prompts;
@@ -77,11 +77,11 @@ internal static class SampleBenchmarks
         public Subject(string samples, bool isPlain)
         {
             var model = LlamaForCausalLm.Load(Path.Combine(samples, "models/llama"));
-            _policy = new PolicyWithValue(model, LoraAdapter.Attach(model, Lora, seed: 1), new ValueHead(model.Config.HiddenSize, CPU));
+            _policy = new TrainedPolicy(model, LoraAdapter.Attach(model, Lora, seed: 1), new ValueHead(model.Config.HiddenSize, CPU));
             if (isPlain) // frozen weights are multiplied by our loops, others by libtorch; gradients that nobody asks for are not computed
                 foreach (var weight in model.parameters())
                     weight.requires_grad_(true);
-            _state = TrainingState.Start(_policy, _settings);
+            _state = TrainingState.Start(_policy, new Ppo(_settings, new()));
             (_prompts, _text) = Prompts(samples);
             _reward = new ClassifierReward(TextClassifier.Load(Path.Combine(samples, "models/reward"), CPU), "nothate", "hate");
         }
@@ -101,12 +101,12 @@ internal static class SampleBenchmarks
         }
 
         public void Update() =>
-            PpoUpdate.Run(_policy, _state, _rollouts, _settings, 1, PpoUpdate.EpochOrder(1, 0, Batch), CancellationToken.None);
+            PolicyUpdate.Run(_policy, _state, _rollouts, new Ppo(_settings, new()), PolicyUpdate.EpochOrder(1, 0), CancellationToken.None);
 
         public void Dispose()
         {
             _state.Dispose();
-            _policy.ValueHead.Dispose();
+            _policy.ValueHead?.Dispose();
             _policy.Adapter.Dispose();
             _policy.Model.Dispose();
         }

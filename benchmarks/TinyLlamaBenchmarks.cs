@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Decoding;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
@@ -92,8 +93,8 @@ internal static class TinyLlamaBenchmarks
         using var model = Shapes.Nf4();
         using var adapter = LoraAdapter.Attach(model, new LoraSettings { Rank = 16, Alpha = 16 }, seed: 1);
         using var valueHead = new ValueHead(model.Config.HiddenSize, CPU);
-        var policy = new PolicyWithValue(model, adapter, valueHead);
-        using var state = TrainingState.Start(policy, settings);
+        var policy = new TrainedPolicy(model, adapter, valueHead);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var plan = new RolloutPlan
         {
             RunSeed = 1,
@@ -107,7 +108,7 @@ internal static class TinyLlamaBenchmarks
         var samples = RolloutCollector.Collect(policy, (_, _) => "", new NoReward(), Ids(batch, prompt), plan, CancellationToken.None);
         var (rolledOut, rolloutPeak) = (clock.Elapsed.TotalSeconds, Measurement.PeakMemory());
         Measurement.ResetPeakMemory();
-        PpoUpdate.Run(policy, state, samples, settings, 1, PpoUpdate.EpochOrder(1, 0, batch), CancellationToken.None);
+        PolicyUpdate.Run(policy, state, samples, new Ppo(settings, new()), PolicyUpdate.EpochOrder(1, 0), CancellationToken.None);
         var whole = clock.Elapsed.TotalSeconds;
         var peak = Measurement.PeakMemory();
         var pass = ((2 * Weights * batch * (prompt + tokens)) + (2 * HeadWeights * batch * tokens)) / machine.Flops;

@@ -29,10 +29,12 @@ return new RootCommand("Makes the samples that ship with RlhfFunctions, from not
     Command("classifiers", "Trains the reward model and the judge; their tokenizers must be there.", Steps.Classifiers),
     Command("models", "Trains the three models and their tokenizers, measures them, and compares them with those that ship.", Steps.Models),
     Command("compare", "Measures models that are there already, writes their cards, and compares them with those that ship.", Steps.Compare),
-    Command("all", "Dialogues and models.", (data, folder) =>
+    Command("preferences", "Samples the Llama and writes what the judge prefers; both must be there.", Steps.Preferences),
+    Command("all", "Dialogues, models and preferences.", (data, folder) =>
     {
         Steps.Dialogues(data, folder);
         Steps.Models(data, folder);
+        Steps.Preferences(data, folder);
     }),
     check,
 }.Parse(args).Invoke();

@@ -1,4 +1,5 @@
 using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Samples.Make.Dialogues;
 using RlhfFunctions.Samples.Make.Quality;
@@ -47,6 +48,15 @@ internal static class Steps
         Llama(data, output);
         Classifiers(data, output);
         Compare(data, output);
+    }
+
+    /// <summary>Lets the judge choose among samples of the Llama; both must be there.</summary>
+    public static void Preferences(SampleData data, DirectoryInfo output)
+    {
+        var path = Path.Combine(output.CreateSubdirectory("dialogues").FullName, SamplePreferences.FileName);
+        string[] lines = [.. SamplePreferences.Lines(Path.Combine(output.FullName, "models"), data)];
+        File.WriteAllText(path, string.Concat(lines.Select(line => line + "\n")));
+        Console.WriteLine($"{path}: {lines.Length} preferences of the judge among samples of the Llama");
     }
 
     /// <summary>Measures the models and writes their cards; beside those that ship with the product, where that is not the same folder.</summary>

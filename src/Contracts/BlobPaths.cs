@@ -10,6 +10,9 @@ public static class BlobPaths
     public const string Summaries = "summaries";
     public const string Evaluations = "evaluations";
 
+    public const string Campaigns = "campaigns";
+    public const string Rewards = "rewards";
+
     /// <summary>Points to the run whose adapter serves; moves by If-Match.</summary>
     public const string LatestAdapter = $"{Adapters}/latest.json";
 
@@ -46,6 +49,11 @@ public static class BlobPaths
         return $"{Runs}/{runId}/dataset";
     }
 
+    public static string Preferences(string runId, int shard)
+    {
+        return $"{Runs}/{runId}/preferences/{shard:D3}";
+    }
+
     public static string Rollout(string runId, int step, int shard)
     {
         return $"{Rollouts(runId, step)}/{shard:D3}";
@@ -73,7 +81,7 @@ public static class BlobPaths
         return isRollout ? new Dictionary<string, string> { ["kind"] = "rollout" } : null;
     }
 
-    /// <summary>The state before PPO step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
+    /// <summary>The state before step <paramref name="step"/>, and the metrics of the step that led to it.</summary>
     public static string Checkpoint(string runId, int step)
     {
         return $"{Checkpoints(runId)}/{step:D5}";
@@ -91,7 +99,7 @@ public static class BlobPaths
         return $"{Runs}/{runId}/metrics/{step:D5}";
     }
 
-    /// <summary>The policy measured as it was before PPO step <paramref name="step"/>.</summary>
+    /// <summary>The policy measured as it was before step <paramref name="step"/>.</summary>
     public static string Measurement(string runId, int step)
     {
         return $"{Runs}/{runId}/measurements/{step:D5}";
@@ -123,5 +131,53 @@ public static class BlobPaths
     public static string SummaryErrors(string dialogueBlob)
     {
         return $"{Summaries}/{dialogueBlob}.error.json";
+    }
+
+    public static string Campaign(string campaignId)
+    {
+        return $"{Campaigns}/{campaignId}/request.json";
+    }
+
+    public static string Pairs(string campaignId, int shard)
+    {
+        return $"{Campaigns}/{campaignId}/pairs/{shard:D4}";
+    }
+
+    /// <summary>Who has which pair for now; changes by If-Match.</summary>
+    public static string Leases(string campaignId)
+    {
+        return $"{Campaigns}/{campaignId}/leases.json";
+    }
+
+    /// <summary>All votes of a campaign lie below this.</summary>
+    public static string Votes(string campaignId)
+    {
+        return $"{Campaigns}/{campaignId}/votes/";
+    }
+
+    /// <summary>An annotator's votes: JSON Lines to which lines are added.</summary>
+    public static string Votes(string campaignId, string annotator)
+    {
+        return $"{Campaigns}/{campaignId}/votes/{annotator}.jsonl";
+    }
+
+    public static string Reward(string rewardId)
+    {
+        return $"{Rewards}/{rewardId}/request.json";
+    }
+
+    /// <summary>The votes a reward model learns from, as they were when it started.</summary>
+    public static string Preferences(string rewardId)
+    {
+        return $"{Rewards}/{rewardId}/preferences";
+    }
+
+    /// <summary>The state after a chunk of a training.</summary>
+    /// <param name="rewardId">The reward model.</param>
+    /// <param name="fold">The part held out; null: none.</param>
+    /// <param name="chunk">From 0.</param>
+    public static string RewardCheckpoint(string rewardId, int? fold, int chunk)
+    {
+        return $"{Rewards}/{rewardId}/trainings/{(fold is { } part ? $"without-{part:D2}" : "all")}/{chunk:D5}";
     }
 }

@@ -5,9 +5,13 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The dialogues, and which of them become prompts. Defaults are the notebook's selection of DialogSum.</summary>
 public sealed record DataSettings
 {
-    /// <summary>Dialogues the policy learns on: a CSV or JSONL file, or a folder on disk with train.csv or train.jsonl in it.</summary>
+    /// <summary>Dialogues the policy learns on: a CSV or JSONL file, or a folder on disk with train.csv or train.jsonl in it. Null for DPO.</summary>
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
-    public required string Train { get; init; }
+    public string? Train { get; init; }
+
+    /// <summary>Preferences that DPO learns from: a JSONL file of prompt, chosen and rejected. Null for the other algorithms.</summary>
+    [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
+    public string? Preferences { get; init; }
 
     /// <summary>Held-out dialogues with reference summaries: a file, or a folder with test.csv or test.jsonl in it.</summary>
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
@@ -34,11 +38,13 @@ public sealed record DataSettings
 
     /// <summary>The prompt, with <c>{dialogue}</c> where the dialogue goes.</summary>
     [StringLength(100_000)]
-    public string PromptTemplate { get; init; } = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
+    public string PromptTemplate { get; init; } = DefaultPromptTemplate;
 
     /// <summary>The prompt becomes a user's turn, written as the model's own chat template has it, and opened for the assistant's answer.</summary>
     public bool Chat { get; init; }
 
     /// <summary>With <see cref="Chat"/>: what the system's turn says. Null: as the chat template does without one.</summary>
     public string? SystemPrompt { get; init; }
+
+    internal const string DefaultPromptTemplate = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
 }

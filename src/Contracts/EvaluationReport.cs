@@ -7,7 +7,7 @@ public sealed record EvaluationReport
 
     public required long Seed { get; init; }
 
-    /// <summary>PPO steps between before and after.</summary>
+    /// <summary>Steps between before and after.</summary>
     public required int Steps { get; init; }
 
     /// <summary>Why the run stopped itself; null: it did not.</summary>
@@ -57,13 +57,13 @@ public sealed record PolicyMeasurement
 }
 
 /// <summary>Distance from the reference, summed over a response, in nats.</summary>
-/// <param name="Mean">On the training dialogues, mean over the steps whose KL was finite.</param>
+/// <param name="Mean">On the training dialogues, mean over the steps that measured a finite one; null where none did.</param>
 /// <param name="Last">On the training dialogues, of the last of them.</param>
 /// <param name="HeldOut">On the held-out dialogues, after learning.</param>
 /// <param name="Floor">
 /// The least that any policy must pay for this change of the mean hate probability; null if no finite distance leads there.
 /// </param>
-public sealed record KlSummary(double Mean, double Last, MetricSummary HeldOut, double? Floor);
+public sealed record KlSummary(double? Mean, double? Last, MetricSummary HeldOut, double? Floor);
 
 /// <summary>Wall-clock seconds of a run.</summary>
 public sealed record SecondsByStage(double Prepare, double Rollout, double Update, double Evaluate, double Other);

@@ -33,6 +33,20 @@ public static class FunctionNames
     public const string NightlyTimer = nameof(NightlyTimer);
     public const string DialoguesUploaded = nameof(DialoguesUploaded);
 
+    public const string StartCampaign = nameof(StartCampaign);
+    public const string GetCampaign = nameof(GetCampaign);
+    public const string GetCampaignPage = nameof(GetCampaignPage);
+    public const string GetNextPairs = nameof(GetNextPairs);
+    public const string AddVotes = nameof(AddVotes);
+    public const string DeleteVotes = nameof(DeleteVotes);
+    public const string ExportVotes = nameof(ExportVotes);
+    public const string GetVoteStatistics = nameof(GetVoteStatistics);
+    public const string StartReward = nameof(StartReward);
+    public const string GetReward = nameof(GetReward);
+    public const string GetRewardReport = nameof(GetRewardReport);
+
+    public const string Campaign = nameof(Campaign);
+    public const string RewardModel = nameof(RewardModel);
     public const string RlhfRun = nameof(RlhfRun);
     public const string NightlyEvaluation = nameof(NightlyEvaluation);
     public const string SummarizeDialogues = nameof(SummarizeDialogues);
@@ -40,6 +54,7 @@ public static class FunctionNames
     public const string PrepareModel = nameof(PrepareModel);
     public const string PrepareDataset = nameof(PrepareDataset);
     public const string PrepareAdapter = nameof(PrepareAdapter);
+    public const string ScorePreferences = nameof(ScorePreferences);
     public const string RolloutShard = nameof(RolloutShard);
     public const string PpoUpdate = nameof(PpoUpdate);
     public const string Evaluate = nameof(Evaluate);
@@ -48,4 +63,8 @@ public static class FunctionNames
     public const string EvaluateLatest = nameof(EvaluateLatest);
     public const string WriteSummaries = nameof(WriteSummaries);
     public const string SweepStorage = nameof(SweepStorage);
+    public const string GeneratePairs = nameof(GeneratePairs);
+    public const string CollectPreferences = nameof(CollectPreferences);
+    public const string TrainReward = nameof(TrainReward);
+    public const string PublishReward = nameof(PublishReward);
 }

@@ -1,6 +1,9 @@
 namespace RlhfFunctions.Contracts;
 
-/// <summary>The names of the metrics a step reports: TRL's, so that dashboards and readers carry over.</summary>
+/// <summary>
+/// The names of the metrics a step reports: TRL's, so that dashboards and readers carry over. What all algorithms have keeps PPO's name;
+/// what is another algorithm's own has the name that TRL's trainer gives it.
+/// </summary>
 public static class MetricNames
 {
     public const string Kl = "objective/kl";
@@ -39,6 +42,20 @@ public static class MetricNames
     public const string UpdateSeconds = "time/ppo/optimize_step";
     public const string LargestRatio = "ppo/policy/max_mean_ratio";
     public const string SkippedMiniBatches = "ppo/skipped_minibatches";
+
+    public const string TokenKl = "kl";
+    public const string EqualGroups = "frac_reward_zero_std";
+    public const string ClipLowMean = "clip_ratio/low_mean";
+    public const string ClipLowMin = "clip_ratio/low_min";
+    public const string ClipHighMean = "clip_ratio/high_mean";
+    public const string ClipHighMax = "clip_ratio/high_max";
+    public const string ClipRegionMean = "clip_ratio/region_mean";
+    public const string ChosenReward = "rewards/chosen";
+    public const string RejectedReward = "rewards/rejected";
+    public const string PreferenceAccuracy = "rewards/accuracies";
+    public const string PreferenceMargin = "rewards/margins";
+    public const string ChosenLogProb = "logps/chosen";
+    public const string RejectedLogProb = "logps/rejected";
 
     /// <summary>The mean value of one of the reward's terms, before its weight.</summary>
     public static string RewardTerm(string name)

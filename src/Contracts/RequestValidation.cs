@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace RlhfFunctions.Contracts;
 
@@ -61,33 +62,94 @@ public static class RequestValidation
     /// <summary>As above, of the app's own settings.</summary>
     public static IReadOnlyDictionary<string, string[]> Check(Limits limits)
     {
+        return CheckFields(limits);
+    }
+
+    /// <summary>As above, of a campaign.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(CampaignRequest request)
+    {
+        var errors = CheckFields(request).ToDictionary(error => error.Key, error => error.Value.ToList());
+        if (!request.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
+            Add(errors, "promptTemplate", "must contain {dialogue} where the dialogue goes.");
+        if (request.MaxCharacters <= request.MinCharacters)
+            Add(errors, "maxCharacters", $"must be above minCharacters = {request.MinCharacters}.");
+        for (int i = 0; i < request.Runs.Count; i++)
+        {
+            if (request.Runs[i] is { } run && !System.Text.RegularExpressions.Regex.IsMatch(run, RunId.Pattern)) Add(errors, $"runs[{i}]", RunId.Rule);
+        }
+
+        CheckGeneration(request.Generation, (path, message) => Add(errors, path, message));
+        return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
+    }
+
+    /// <summary>As above, of an annotator's votes.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(VotesMessage message)
+    {
+        return CheckFields(message);
+    }
+
+    /// <summary>As above, of a training of a reward model.</summary>
+    public static IReadOnlyDictionary<string, string[]> Check(RewardRequest request)
+    {
+        return CheckFields(request);
+    }
+
+    private static Dictionary<string, string[]> CheckFields(object value)
+    {
         var errors = new Dictionary<string, List<string>>();
-        CheckObject(limits, "", Bounds.Usual, errors);
+        CheckObject(value, "", Bounds.Usual, errors);
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 
     private static void CheckAcrossFields(RunRequest request, Action<string, string> add)
     {
-        var ppo = request.Ppo;
-        long stepSize = (long)ppo.MiniBatchSize * ppo.GradientAccumulationSteps;
-        if (stepSize > 0 && ppo.BatchSize % stepSize != 0)
-            add("ppo.batchSize", $"must be a multiple of miniBatchSize × gradientAccumulationSteps = {stepSize}, but is {ppo.BatchSize}.");
-        if (request.Compute.RolloutShards > ppo.BatchSize)
-            add("compute.rolloutShards", $"must not be above ppo.batchSize = {ppo.BatchSize}, but is {request.Compute.RolloutShards}.");
+        CheckTraining(request, add);
+        var training = request.Training;
+        if (request.Compute.RolloutShards > training.BatchSize)
+            add("compute.rolloutShards", $"must not be above {training.Section}.batchSize = {training.BatchSize}, but is {request.Compute.RolloutShards}.");
         if (!request.Data.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
             add("data.promptTemplate", "must contain {dialogue} where the dialogue goes.");
-        if (ppo.BatchSize > request.Data.TrainRows)
-            add("data.trainRows", $"must not be below ppo.batchSize = {ppo.BatchSize}: a step takes that many different rows, but is {request.Data.TrainRows}.");
+        int rows = training.SamplesPerPrompt > 0 ? training.BatchSize / training.SamplesPerPrompt : 0;
+        if (rows > request.Data.TrainRows)
+            add("data.trainRows", $"must not be below {rows}: a step takes that many different rows, but is {request.Data.TrainRows}.");
         if (request.Data is { SystemPrompt: not null, Chat: false })
             add("data.systemPrompt", "needs data.chat to be true: without a chat template there is no system's turn. Write it into data.promptTemplate instead.");
         if (request.Data.MaxCharacters <= request.Data.MinCharacters)
             add("data.maxCharacters", $"must be above data.minCharacters = {request.Data.MinCharacters}.");
-        if (ppo.NormalizeScores && !ppo.ScaleScores)
-            add("ppo.normalizeScores", "needs ppo.scaleScores.");
-        if (ppo.ValueWarmupSteps >= ppo.Steps && ppo.Steps > 0)
-            add("ppo.valueWarmupSteps", $"must be below ppo.steps = {ppo.Steps}, or the policy never learns, but is {ppo.ValueWarmupSteps}.");
         CheckGeneration(request.Generation, add);
-        CheckRewardTerms(request.Reward.Terms, add);
+        if (request.Reward is { } reward) CheckRewardTerms(reward.Terms, add);
+    }
+
+    private static void CheckTraining(RunRequest request, Action<string, string> add)
+    {
+        var training = request.Training;
+        foreach (var other in new TrainingSettings?[] { request.Ppo, request.Grpo, request.Rloo, request.Dpo }.OfType<TrainingSettings>().Where(section => section.Algorithm != request.Algorithm))
+            add(other.Section, $"has no meaning where the algorithm is {training.Section}. Leave it out, or set algorithm to \"{other.Section}\".");
+
+        long stepSize = (long)training.MiniBatchSize * training.GradientAccumulationSteps;
+        if (stepSize > 0 && training.BatchSize % stepSize != 0)
+            add($"{training.Section}.batchSize", $"must be a multiple of miniBatchSize × gradientAccumulationSteps = {stepSize}, but is {training.BatchSize}.");
+        if (training.SamplesPerPrompt > 0 && training.BatchSize % training.SamplesPerPrompt != 0)
+            add($"{training.Section}.groupSize", $"must divide {training.Section}.batchSize = {training.BatchSize}, but is {training.SamplesPerPrompt}.");
+        if (training is PpoSettings { NormalizeScores: true, ScaleScores: false })
+            add("ppo.normalizeScores", "needs ppo.scaleScores.");
+        if (training is PpoSettings ppo && ppo.ValueWarmupSteps >= ppo.Steps && ppo.Steps > 0)
+            add("ppo.valueWarmupSteps", $"must be below ppo.steps = {ppo.Steps}, or the policy never learns, but is {ppo.ValueWarmupSteps}.");
+        if (training is GrpoSettings { OverlongBuffer: { } buffer } && buffer > request.Generation.MaxNewTokens)
+            add("grpo.overlongBuffer", $"must not be above generation.maxNewTokens = {request.Generation.MaxNewTokens}, but is {buffer}.");
+        if (training is DpoSettings { LabelSmoothing: > 0 } dpo && dpo.Loss != PreferenceLoss.Sigmoid)
+            add("dpo.labelSmoothing", "goes with the loss \"sigmoid\" alone.");
+
+        bool samples = training is SamplingSettings;
+        Need("reward", request.Reward is not null, samples);
+        Need("data.train", request.Data.Train is not null, samples);
+        Need("data.preferences", request.Data.Preferences is not null, !samples);
+
+        void Need(string field, bool isGiven, bool isNeeded)
+        {
+            if (isNeeded && !isGiven) add(field, $"is needed where the algorithm is {training.Section}.");
+            if (isGiven && !isNeeded) add(field, $"has no meaning where the algorithm is {training.Section}: {(samples ? "it learns from what it samples" : "it learns from preferences, and samples nothing")}. Leave it out.");
+        }
     }
 
     private static void CheckGeneration(GenerationSettings generation, Action<string, string> add)
@@ -101,7 +163,7 @@ public static class RequestValidation
             add("generation.endOfTextIds", "must not hold negative ids.");
         if (generation.AcceptBiasedSampling) return;
 
-        const string Why = "PPO scores the softmax at the temperature, and with this samples from another distribution, so that its ratios and its KL "
+        const string Why = "Learning scores the softmax at the temperature, and with this samples from another distribution, so that its ratios and its KL "
             + "are wrong. Leave it out, or set generation.acceptBiasedSampling to true if that is what you want.";
         if (generation.TopK != 0) add("generation.topK", Why);
         if (generation.TopP != 1) add("generation.topP", Why);
@@ -128,6 +190,7 @@ public static class RequestValidation
     {
         foreach (var property in value.GetType().GetProperties())
         {
+            if (property.GetCustomAttribute<JsonIgnoreAttribute>() is { Condition: JsonIgnoreCondition.Always }) continue;
             object? propertyValue = property.GetValue(value);
             string propertyPath = (path.Length == 0 ? "" : path + ".") + JsonNamingPolicy.CamelCase.ConvertName(property.Name);
             foreach (var attribute in property.GetCustomAttributes(true).OfType<ValidationAttribute>())

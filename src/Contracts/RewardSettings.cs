@@ -11,9 +11,14 @@ public sealed record RewardSettings
     [MaxLength(64)]
     public required IReadOnlyList<RewardTerm> Terms { get; init; }
 
-    /// <summary>The classifiers among the terms, in order.</summary>
+    /// <summary>The classifiers among the terms, in order, those of an ensemble at its place.</summary>
     [JsonIgnore]
-    public IEnumerable<ClassifierTerm> Classifiers => Terms.OfType<ClassifierTerm>();
+    public IEnumerable<ClassifierTerm> Classifiers => Terms.SelectMany(term => term switch
+    {
+        ClassifierTerm classifier => [classifier],
+        EnsembleTerm ensemble => ensemble.Members,
+        _ => Enumerable.Empty<ClassifierTerm>(),
+    });
 }
 
 /// <summary>One thing a response is rewarded or punished for; the field kind says what.</summary>
@@ -22,6 +27,11 @@ public sealed record RewardSettings
 [JsonDerivedType(typeof(WordsTerm), WordsTerm.Kind)]
 [JsonDerivedType(typeof(LengthTerm), LengthTerm.Kind)]
 [JsonDerivedType(typeof(RepetitionTerm), RepetitionTerm.Kind)]
+[JsonDerivedType(typeof(RegexTerm), RegexTerm.Kind)]
+[JsonDerivedType(typeof(JsonSchemaTerm), JsonSchemaTerm.Kind)]
+[JsonDerivedType(typeof(RougeTerm), RougeTerm.Kind)]
+[JsonDerivedType(typeof(HttpTerm), HttpTerm.Kind)]
+[JsonDerivedType(typeof(EnsembleTerm), EnsembleTerm.Kind)]
 public abstract record RewardTerm
 {
     /// <summary>The field that tells the kinds apart.</summary>

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 
 namespace RlhfFunctions.Contracts;
 
@@ -28,7 +29,7 @@ public enum ClassifierText
     QueryAndResponse,
 }
 
-/// <summary>What a RoBERTa classifier says of the response; a text that is empty or broken gets its worst value.</summary>
+/// <summary>What a classifier or reward model, RoBERTa or Llama, says of the response; a text that is empty or broken gets its worst value.</summary>
 public sealed record ClassifierTerm : RewardTerm
 {
     public const string Kind = "classifier";
@@ -46,12 +47,15 @@ public sealed record ClassifierTerm : RewardTerm
     [MinLength(1)]
     public string Label { get; init; } = "nothate";
 
-    /// <summary>The label whose probability is reported as hate.</summary>
+    /// <summary>The label whose probability is reported as hate; a reward model of one label reports none.</summary>
     [MinLength(1)]
     public string HateLabel { get; init; } = "hate";
 
     /// <summary>What is made of its logits.</summary>
     public ClassifierValue Value { get; init; } = ClassifierValue.Logit;
+
+    /// <summary>Whether a reward model may steer the run that its own report says is no better than chance or than brevity.</summary>
+    public bool AcceptWeak { get; init; }
 
     /// <summary>What it reads.</summary>
     public ClassifierText Text { get; init; } = ClassifierText.Response;
@@ -104,4 +108,125 @@ public sealed record RepetitionTerm : RewardTerm
     /// <summary>Words in an n-gram.</summary>
     [Range(1, 100)]
     public int NGram { get; init; } = 3;
+}
+
+/// <summary>1 of a response that a pattern matches somewhere, 0 of any other.</summary>
+public sealed record RegexTerm : RewardTerm
+{
+    public const string Kind = "regex";
+
+    public RegexTerm()
+        : base(Kind, weight: 1)
+    {
+    }
+
+    /// <summary>A .NET pattern without look-around and back references, so that the longest match takes no longer than its text is long.</summary>
+    [MinLength(1)]
+    public required string Pattern { get; init; }
+}
+
+/// <summary>1 of a response that as a whole is JSON and fits a schema, 0 of any other.</summary>
+public sealed record JsonSchemaTerm : RewardTerm
+{
+    public const string Kind = "json-schema";
+
+    public JsonSchemaTerm()
+        : base(Kind, weight: 1)
+    {
+    }
+
+    /// <summary>The JSON schema itself.</summary>
+    public required JsonElement Schema { get; init; }
+}
+
+/// <summary>Which words ROUGE compares.</summary>
+public enum RougeVariant
+{
+    /// <summary>Single words.</summary>
+    Rouge1,
+
+    /// <summary>Pairs of neighbouring words.</summary>
+    Rouge2,
+
+    /// <summary>The longest common subsequence of words.</summary>
+    RougeL,
+}
+
+/// <summary>How a response overlaps with its dialogue's reference summary: ROUGE's F measure, from 0 to 1.</summary>
+public sealed record RougeTerm : RewardTerm
+{
+    public const string Kind = "rouge";
+
+    public RougeTerm()
+        : base(Kind, weight: 1)
+    {
+    }
+
+    /// <summary>Which words are compared.</summary>
+    public RougeVariant Variant { get; init; } = RougeVariant.RougeL;
+}
+
+/// <summary>
+/// What a service of the user's says: it is sent { "items": [{ "prompt", "response", "reference" }] } and answers { "scores": [ … ] }. Its
+/// host must be allowed by the app's setting RlhfRewardHosts.
+/// </summary>
+public sealed record HttpTerm : RewardTerm
+{
+    public const string Kind = "http";
+
+    public HttpTerm()
+        : base(Kind, weight: 1)
+    {
+    }
+
+    /// <summary>Where the responses are posted.</summary>
+    [RegularExpression("^https?://[^\\s]+$", ErrorMessage = "must be an address that begins with http:// or https://.")]
+    public required string Url { get; init; }
+
+    /// <summary>Responses sent at a time.</summary>
+    [Range(1, 1024)]
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>Seconds that one answer may take.</summary>
+    [Range(0.1, 600.0)]
+    public double TimeoutSeconds { get; init; } = 30;
+
+    /// <summary>How often a request that failed is sent again, ever later.</summary>
+    [Range(0, 10)]
+    public int Retries { get; init; } = 3;
+}
+
+/// <summary>How the values of an ensemble become one.</summary>
+public enum EnsembleValue
+{
+    /// <summary>Their mean.</summary>
+    Mean,
+
+    /// <summary>The lowest of them.</summary>
+    Minimum,
+
+    /// <summary>Mean − k · standard deviation (Coste et al., arXiv:2310.02743, with n − 1).</summary>
+    MeanLessDeviation,
+}
+
+/// <summary>What several classifiers say together: what only one of them likes pays less.</summary>
+public sealed record EnsembleTerm : RewardTerm
+{
+    public const string Kind = "ensemble";
+
+    public EnsembleTerm()
+        : base(Kind, weight: 1)
+    {
+    }
+
+    /// <summary>Its members, at least two; their names and weights mean nothing here.</summary>
+    [MinLength(2)]
+    public required IReadOnlyList<ClassifierTerm> Members { get; init; }
+
+    /// <summary>How their values become one.</summary>
+    public EnsembleValue Combine { get; init; } = EnsembleValue.Mean;
+
+    /// <summary>k, for <see cref="EnsembleValue.MeanLessDeviation"/>.</summary>
+    [Range(0.0, 1e3)]
+    public double Deviations { get; init; } = 1;
 }

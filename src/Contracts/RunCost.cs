@@ -72,8 +72,8 @@ public static class CostEstimate
     public static RunUsage UsageBefore(RunRequest request, FinishedRun like)
     {
         var (usage, other) = (like.Usage, like.Request);
-        double responses = (double)request.Ppo.Steps * request.Ppo.BatchSize;
-        double responsesThere = (double)like.Steps * other.Ppo.BatchSize;
+        double responses = (double)request.Training.Steps * request.Training.BatchSize;
+        double responsesThere = (double)like.Steps * other.Training.BatchSize;
         double tokens = responses * Math.Min(usage.ResponseTokens / responsesThere, request.Generation.MaxNewTokens);
         double evaluated = (double)request.Data.TestRows * request.Evaluation.SamplesPerDialogue;
         double evaluatedThere = (double)other.Data.TestRows * other.Evaluation.SamplesPerDialogue;
@@ -81,7 +81,7 @@ public static class CostEstimate
         {
             PrepareSeconds = usage.PrepareSeconds,
             RolloutSeconds = usage.RolloutSeconds * tokens / Math.Max(usage.ResponseTokens, 1),
-            UpdateSeconds = usage.UpdateSeconds * (responses * request.Ppo.Epochs) / (responsesThere * other.Ppo.Epochs),
+            UpdateSeconds = usage.UpdateSeconds * (responses * request.Training.Epochs) / (responsesThere * other.Training.Epochs),
             EvaluateSeconds = usage.EvaluateSeconds * evaluated / evaluatedThere,
             ResponseTokens = (long)Math.Round(tokens),
         };
@@ -90,6 +90,6 @@ public static class CostEstimate
     /// <summary>Before it starts, with no other run to go by: the most tokens it can generate for learning.</summary>
     public static long MostTokens(RunRequest request)
     {
-        return (long)request.Ppo.Steps * request.Ppo.BatchSize * request.Generation.MaxNewTokens;
+        return (long)request.Training.Steps * request.Training.BatchSize * request.Generation.MaxNewTokens;
     }
 }

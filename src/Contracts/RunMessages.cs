@@ -1,7 +1,11 @@
 namespace RlhfFunctions.Contracts;
 
 /// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order.</summary>
-public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset);
+public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset)
+{
+    /// <summary>Where the preferences lie with what the reference says of them, by shards; null where the policy itself is sampled.</summary>
+    public IReadOnlyList<RolloutShardResult>? Preferences { get; init; }
+}
 
 /// <summary>The <see cref="Source"/> of each model of a run.</summary>
 /// <param name="Base">The base model.</param>
@@ -21,6 +25,9 @@ public sealed record RlhfRunState
     public required int Steps { get; init; }
 
     public required int Shards { get; init; }
+
+    /// <summary>Whether preferences are learned from, rather than what the policy samples.</summary>
+    public bool LearnsFromPreferences { get; init; }
 
     /// <summary>Null until the run is prepared and measured.</summary>
     public PreparedRun? Prepared { get; init; }
@@ -105,12 +112,15 @@ public sealed record PrepareDatasetInput(string RunId, string BaseModel);
 /// <summary>Input of PrepareAdapter.</summary>
 public sealed record PrepareAdapterInput(string RunId, string BaseModel);
 
+/// <summary>Input of ScorePreferences.</summary>
+public sealed record ScorePreferencesInput(string RunId, string BaseModel, string Dataset, int Shard);
+
 /// <summary>Input of RolloutShard.</summary>
 public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int Step, int Shard);
 
-/// <summary>Output of RolloutShard.</summary>
-/// <param name="Path">Where the shard's rollouts lie.</param>
-/// <param name="ResponseTokens">Tokens generated.</param>
+/// <summary>Output of RolloutShard and of ScorePreferences.</summary>
+/// <param name="Path">Where the shard's samples lie.</param>
+/// <param name="ResponseTokens">Tokens of their responses.</param>
 /// <param name="Seconds">Seconds of generation and scoring.</param>
 /// <param name="ActivitySeconds">Seconds of the whole activity.</param>
 public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double ActivitySeconds);
@@ -118,8 +128,11 @@ public sealed record RolloutShardResult(string Path, int ResponseTokens, double 
 /// <summary>Input of PpoUpdate.</summary>
 public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
 
-/// <summary>What a step came to: the figures a progress display shows; no KL where it was not finite, no hate probability where no classifier rewards.</summary>
-public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double TokensPerSecond)
+/// <summary>
+/// What a step came to: the figures a progress display shows; no KL where it was not measured or not finite, no hate probability where no
+/// classifier rewards, no pace where nothing is sampled. The reward of preferences is the margin by which the policy has come to prefer the chosen responses.
+/// </summary>
+public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double? TokensPerSecond)
 {
     /// <summary>Why the run stops after this step, be it an alarm or one of its limits; null: it does not.</summary>
     public string? Alarm { get; init; }
@@ -134,7 +147,7 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
 /// <param name="Reason">What was found broken; null: nothing yet.</param>
 public sealed record RepairRunInput(string RunId, int Step, string? Reason = null);
 
-/// <summary>Input of Evaluate: measure the policy as it is before PPO step <paramref name="Step"/>; step 0 is the reference itself.</summary>
+/// <summary>Input of Evaluate: measure the policy as it is before step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
 
 /// <summary>Output of Evaluate.</summary>
@@ -159,7 +172,7 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 /// <param name="HateAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
 /// <param name="Prepared">Its prepared inputs; the base model goes with its adapter.</param>
-/// <param name="Steps">PPO steps done: the number of its last checkpoint.</param>
+/// <param name="Steps">Steps done: the number of its last checkpoint.</param>
 public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps)
 {
     /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>

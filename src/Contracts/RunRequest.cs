@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace RlhfFunctions.Contracts;
 
@@ -26,13 +27,39 @@ public sealed record RunRequest
 
     public required ModelSettings Model { get; init; }
 
-    public required RewardSettings Reward { get; init; }
+    /// <summary>What is rewarded; null where preferences are learned from.</summary>
+    public RewardSettings? Reward { get; init; }
 
     public required DataSettings Data { get; init; }
 
     public LoraSettings Lora { get; init; } = new();
 
-    public PpoSettings Ppo { get; init; } = new();
+    /// <summary>How the run learns. The section of this name, and no other, may set its numbers.</summary>
+    public AlgorithmName Algorithm { get; init; } = AlgorithmName.Ppo;
+
+    public PpoSettings? Ppo { get; init; }
+
+    public GrpoSettings? Grpo { get; init; }
+
+    public RlooSettings? Rloo { get; init; }
+
+    public DpoSettings? Dpo { get; init; }
+
+    /// <summary>The numbers of the run's algorithm: its section, or that algorithm's defaults.</summary>
+    [JsonIgnore]
+    public TrainingSettings Training
+    {
+        get => Algorithm switch
+        {
+            AlgorithmName.Ppo => Ppo ?? new(),
+            AlgorithmName.Grpo => Grpo ?? new(),
+            AlgorithmName.Rloo => Rloo ?? new(),
+            AlgorithmName.Dpo => Dpo ?? new(),
+            _ => throw new NotSupportedException($"{Algorithm} is not known."),
+        };
+        init => (Algorithm, Ppo, Grpo, Rloo, Dpo) =
+            (value.Algorithm, value as PpoSettings, value as GrpoSettings, value as RlooSettings, value as DpoSettings);
+    }
 
     public GenerationSettings Generation { get; init; } = new();
 

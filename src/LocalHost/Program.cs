@@ -38,6 +38,19 @@ var steps = new Option<int?>("--steps") { Description = "PPO steps (default: the
 var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { request, output, seed, seeds, steps };
 demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(DemoOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
+var simulate = new Option<bool>("--simulate") { Description = "Let the oracle of the sample dialogues vote, with --errors." };
+var recorded = new Option<string?>("--votes") { Description = "Replay votes that were recorded (votes.jsonl); the oracle judges.", HelpName = "FILE" };
+var budget = new Option<int>("--budget") { Description = "Votes to collect at most.", DefaultValueFactory = _ => 200 };
+var errors = new Option<double>("--errors") { Description = "Share of the oracle's votes that are wrong.", DefaultValueFactory = _ => 0.1 };
+var name = new Option<string>("--name") { Description = "Names what is made; the same name and seed go on where they were.", DefaultValueFactory = _ => "feedback" };
+var feedback = new Command("feedback", "From votes to a better model: vote on pairs of summaries, train a reward model, learn, judge old against new.")
+{
+    simulate, recorded, budget, errors, name, request, output, seed,
+};
+feedback.SetAction((arguments, cancellation) => FeedbackCommand.RunAsync(
+    new FeedbackOptions(DemoOptionsOf(arguments), arguments.GetValue(simulate), arguments.GetValue(recorded), arguments.GetValue(budget), arguments.GetValue(errors), arguments.GetValue(name)!),
+    AnsiConsole.Console, cancellation));
+
 var start = new Command("start", "Only host the functions, until Ctrl-C.");
 start.SetAction(async (arguments, cancellation) =>
 {
@@ -108,7 +121,7 @@ export.SetAction((arguments, cancellation) => ExportCommand.RunAsync(
         arguments.GetValue(type), Path.GetFullPath(arguments.GetValue(target)!)),
     HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, start, import, export, describe, verify };
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, feedback, start, import, export, describe, verify };
 foreach (var command in new ClientCommands(AnsiConsole.Console).All()) root.Add(command);
 foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {

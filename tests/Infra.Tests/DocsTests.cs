@@ -76,7 +76,8 @@ public sealed partial class DocsTests
     public void Every_field_of_a_request_is_in_the_api_page()
     {
         string page = Repository.Read("docs", "api.md");
-        var fields = FieldsOf(typeof(RunRequest)).Concat(FieldsOf(typeof(GenerateRequest))).Distinct().ToList();
+        var fields = FieldsOf(typeof(RunRequest)).Concat(FieldsOf(typeof(GenerateRequest)))
+            .Concat(FieldsOf(typeof(CampaignRequest))).Concat(FieldsOf(typeof(VotesMessage))).Concat(FieldsOf(typeof(RewardRequest))).Distinct().ToList();
         Assert.True(fields.Count > 60, $"{fields.Count} fields");
         Assert.All(fields, field => Assert.Contains($"`{field}`", page, StringComparison.Ordinal));
     }
@@ -91,6 +92,10 @@ public sealed partial class DocsTests
         Assert.Contains($"| `epochs` | {ppo.Epochs} |", page, StringComparison.Ordinal);
         Assert.Contains(FormattableString.Invariant($"| `gamma`, `lambda` | {ppo.Gamma}, {ppo.Lambda} |"), page, StringComparison.Ordinal);
         Assert.Contains($"`maxKl` ({ppo.Alarms.MaxKl}), `maxRatio` ({ppo.Alarms.MaxRatio}), `maxLengthDrift` ({ppo.Alarms.MaxLengthDrift})", page, StringComparison.Ordinal);
+        Assert.Contains($"| `epochs`, `learningRate`, `maxGradientNorm` | {new GrpoSettings().Epochs}, 1e-5, {new GrpoSettings().MaxGradientNorm} |", page, StringComparison.Ordinal);
+        Assert.Contains(FormattableString.Invariant($"| `groupSize`, `klCoefficient` | {new GrpoSettings().GroupSize}, {new GrpoSettings().KlCoefficient} |"), page, StringComparison.Ordinal);
+        Assert.Contains(FormattableString.Invariant($"| `groupSize`, `klCoefficient` | {new RlooSettings().GroupSize}, {new RlooSettings().KlCoefficient} |"), page, StringComparison.Ordinal);
+        Assert.Contains(FormattableString.Invariant($"| `beta` | {new DpoSettings().Beta} |"), page, StringComparison.Ordinal);
         var lora = new LoraSettings();
         Assert.Contains($"| `rank`, `alpha` | {lora.Rank}, {lora.Alpha} |", page, StringComparison.Ordinal);
         var compute = new ComputeSettings();
@@ -115,7 +120,7 @@ public sealed partial class DocsTests
             BlobPaths.LatestAdapter, $"{BlobPaths.Dialogues}/{{name}}", BlobPaths.Summary("{name}"), BlobPaths.SummaryErrors("{name}"), BlobPaths.NightlyEvaluation("{date}"),
         ];
         Assert.All(paths, path => Assert.Contains($"`{path}", page, StringComparison.Ordinal));
-        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Metrics("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Measurement("{id}", 0)];
+        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Metrics("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Preferences("{id}", 0), BlobPaths.Measurement("{id}", 0)];
         Assert.All(numbered, path => Assert.Contains(
             $"`{path.Replace("/00000", "/{step:D5}", StringComparison.Ordinal).Replace("/000", "/{shard:D3}", StringComparison.Ordinal)}/", page, StringComparison.Ordinal));
         string[] published =
@@ -127,8 +132,8 @@ public sealed partial class DocsTests
     public void Stages_of_the_algorithm_have_the_numbers_of_the_code()
     {
         string page = Repository.Read("docs", "algorithm.md");
-        string[] rollout = [.. Stages("src/Ml/Rollout/RolloutCollector.cs")], update = [.. Stages("src/Ml/Ppo/PpoUpdate.cs")];
-        Assert.Equal((2, 7), (rollout.Length, update.Length));
+        string[] rollout = [.. Stages("src/Ml/Rollout/RolloutCollector.cs")], update = [.. Stages("src/Ml/Learning/PolicyUpdate.cs")];
+        Assert.Equal((2, 5), (rollout.Length, update.Length));
         Assert.Equal(rollout, NumberedIn(page, "## Rollout"));
         Assert.Equal(update, NumberedIn(page, "## Update"));
     }
@@ -157,7 +162,7 @@ public sealed partial class DocsTests
         string[] activities =
         [
             FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate,
-            FunctionNames.RolloutShard, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
+            FunctionNames.RolloutShard, FunctionNames.ScorePreferences, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
             FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries, FunctionNames.SweepStorage,
         ];
         Assert.All(activities, activity => Assert.Contains(activity, text, StringComparison.Ordinal));

@@ -74,7 +74,7 @@ public sealed record StageTimes
     public static StageTimes FromRun(
         EvaluationReport report, IReadOnlyList<IReadOnlyDictionary<string, double>> metrics, RunRequest request, StageTimes rest)
     {
-        double samples = request.Ppo.BatchSize;
+        double samples = request.Training.BatchSize;
         // Tokens of all shards over the slowest's seconds: a shard's own tokens are a share of them.
         double shardTokenSeconds = Median(metrics, step => request.Compute.RolloutShards / step[MetricNames.TokensPerSecond]);
         double tokens = Median(metrics, step => step[MetricNames.ResponseLengthMean] * samples / request.Compute.RolloutShards);
@@ -87,7 +87,7 @@ public sealed record StageTimes
             DecodeStepSeconds = 0,
             TokenSeconds = shardTokenSeconds,
             SampleSeconds = 0,
-            UpdateSampleSeconds = optimize / (samples * request.Ppo.Epochs),
+            UpdateSampleSeconds = optimize / (samples * request.Training.Epochs),
             OptimizerStepSeconds = 0,
             ActivitySeconds = Math.Max(0, (rollout - (tokens * shardTokenSeconds) + update - optimize) / 2),
         };

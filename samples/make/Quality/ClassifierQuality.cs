@@ -1,5 +1,4 @@
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Samples.Make.Classifiers;
 using RlhfFunctions.Samples.Make.Dialogues;
 using static TorchSharp.torch;

@@ -53,8 +53,8 @@ internal static class EvaluationReports
             Before = before,
             After = after,
             Kl = new KlSummary(
-                kl.DefaultIfEmpty().Average(),
-                kl.LastOrDefault(),
+                kl.Length == 0 ? null : kl.Average(),
+                kl.Length == 0 ? null : kl[^1],
                 Summarize(samplesAfter, sample => sample.SequenceKl, seed),
                 double.IsFinite(floor) ? floor : null),
             SecondsByStage = new SecondsByStage(

@@ -3,7 +3,8 @@ using System.Text.Json;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Data;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
@@ -11,7 +12,7 @@ using RlhfFunctions.Telemetry;
 
 namespace RlhfFunctions.Activities;
 
-/// <summary>One PPO step on the shards' rollouts: checkpoint k and rollouts → checkpoint k + 1 and the step's metrics.</summary>
+/// <summary>One step of the run's algorithm on the shards' samples: checkpoint k and samples → checkpoint k + 1 and the step's metrics.</summary>
 public sealed class PpoUpdate(
     RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts,
     RunCancellation cancelled)
@@ -36,7 +37,9 @@ public sealed class PpoUpdate(
         var shards = new List<IReadOnlyList<RolloutSample>>();
         foreach (var shard in input.Shards)
             shards.Add(RolloutFile.Read(await artifacts.ReadFileAsync(shard.Path, RolloutShard.FileName, cancellation)));
+        var algorithm = Algorithm.Of(request.Training, request.Generation);
         var samples = RolloutFile.Merge(shards);
+        if (!algorithm.Samples) samples = PairsOf(samples, input.Step, request);
 
         return await policies.UseAsync(
             input.Prepared.Base,
@@ -45,15 +48,13 @@ public sealed class PpoUpdate(
             loaded =>
             {
                 using var state = TrainingState.Restore(loaded.Policy, checkpoint);
-                var order = Ml.Ppo.PpoUpdate.EpochOrder((ulong)request.Seed, input.Step, samples.Count);
-                var stats = Ml.Ppo.PpoUpdate.Run(
-                    loaded.Policy, state, samples, request.Ppo, request.Generation.Temperature, order, cancellation);
-                var metrics = new Dictionary<string, double>(stats.Metrics)
-                {
-                    [MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds),
-                };
-                for (int term = 0; term < request.Reward.Terms.Count; term++)
-                    metrics[MetricNames.RewardTerm(request.Reward.Terms[term].Name)] = samples.Average(sample => (double)sample.Terms[term]);
+                var order = PolicyUpdate.EpochOrder((ulong)request.Seed, input.Step);
+                var stats = PolicyUpdate.Run(loaded.Policy, state, samples, algorithm, order, cancellation);
+                var metrics = new Dictionary<string, double>(stats.Metrics);
+                if (algorithm.Samples) metrics[MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds);
+                var terms = request.Reward?.Terms ?? [];
+                for (int term = 0; term < terms.Count; term++)
+                    metrics[MetricNames.RewardTerm(terms[term].Name)] = samples.Average(sample => (double)sample.Terms[term]);
                 var files = new Dictionary<string, byte[]>(state.ToFiles())
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
@@ -65,15 +66,23 @@ public sealed class PpoUpdate(
             cancellation);
     }
 
+    /// <summary>A step's preferences, chosen and rejected in turns: every pass over the file in an order of its own.</summary>
+    private static IReadOnlyList<RolloutSample> PairsOf(IReadOnlyList<RolloutSample> preferences, int step, RunRequest request)
+    {
+        return [.. PromptOrder.Batch((ulong)request.Seed, preferences.Count / 2, request.Training.BatchSize, step)
+            .SelectMany(pair => new[] { preferences[2 * pair], preferences[(2 * pair) + 1] })];
+    }
+
     private static StepReport Report(int step, Dictionary<string, double> metrics)
     {
+        double? Find(string name) => metrics.TryGetValue(name, out double value) ? value : null;
         return new StepReport(
             step,
-            metrics[MetricNames.RewardMean],
-            metrics.TryGetValue(MetricNames.Kl, out double kl) ? kl : null,
+            Find(MetricNames.RewardMean) ?? Find(MetricNames.PreferenceMargin) ?? 0,
+            Find(MetricNames.Kl),
             metrics[MetricNames.KlCoefficient],
-            metrics.TryGetValue(MetricNames.HateProbability, out double hate) ? hate : null,
+            Find(MetricNames.HateProbability),
             metrics[MetricNames.ResponseLengthMean],
-            metrics[MetricNames.TokensPerSecond]);
+            Find(MetricNames.TokensPerSecond));
     }
 }

@@ -1,7 +1,7 @@
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
@@ -20,7 +20,7 @@ public sealed class PrepareAdapter(RunRequests requests, ModelFolders models, Ar
             async stop =>
             {
                 using var loaded = LoadedPolicy.Load(await models.FetchAsync(input.BaseModel, stop), request);
-                using var state = TrainingState.Start(loaded.Policy, request.Ppo);
+                using var state = TrainingState.Start(loaded.Policy, Algorithm.Of(request.Training, request.Generation));
                 return new NewArtifact<string>(state.ToFiles(), path);
             },
             cancellation);

@@ -3,6 +3,7 @@ using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
@@ -27,16 +28,15 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
             {
                 string folder = await models.FetchAsync(input.BaseModel, stop);
                 var data = request.Data;
-                var prompts = Prompts(data, folder);
+                var text = LlamaText.FromFolder(folder);
+                var prompts = Prompts(data, folder, text);
                 var dataset = new PreparedDataset(
-                    await PrepareAsync(data, sources.PartOf(data.Train, "train"), data.TrainRows, prompts, stop),
-                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop));
-                if (dataset.Train.Count < request.Ppo.BatchSize)
+                    data.Train is { } train ? await PrepareAsync(data, sources.PartOf(train, "train"), data.TrainRows, prompts, stop) : [],
+                    await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop))
                 {
-                    throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
-                        + $"{request.Ppo.BatchSize}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower ppo.batchSize.");
-                }
-
+                    Preferences = data.Preferences is { } file ? await PreferencesAsync(file, data.TrainRows, folder, text, stop) : [],
+                };
+                CheckSize(dataset, request);
                 CheckContext(dataset, request, LlamaConfig.Load(folder).ContextLength);
                 if (dataset.Test.FirstOrDefault(dialogue => dialogue.Summary.Length > MostSummaryCharacters) is { } endless)
                 {
@@ -58,7 +58,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
     private static void CheckContext(PreparedDataset dataset, RunRequest request, int context)
     {
         int newTokens = request.Generation.MaxNewTokens;
-        foreach (var (source, rows) in new[] { (request.Data.Train, dataset.Train), (request.Data.Test, dataset.Test) })
+        foreach (var (source, rows) in new[] { (request.Data.Train ?? "", dataset.Train), (request.Data.Test, dataset.Test) })
         {
             if (rows.FirstOrDefault(row => row.PromptIds.Length + newTokens > context) is not { } tooLong) continue;
             throw new InvalidInputException($"{source}: row {tooLong.Id} makes a prompt of {tooLong.PromptIds.Length} tokens; with generation.maxNewTokens = {newTokens} "
@@ -66,15 +66,56 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
         }
     }
 
-    private static DialoguePrompts Prompts(DataSettings data, string folder)
+    private static DialoguePrompts Prompts(DataSettings data, string folder, LlamaText text)
     {
         try
         {
-            return DialoguePrompts.Of(data, folder);
+            return new DialoguePrompts(data, text, data.Chat ? ChatTemplate.FromFolder(folder) : null);
         }
         catch (InvalidDataException e)
         {
             throw new InvalidInputException(e.Message, e); // the same model would have no better files the next time
+        }
+    }
+
+    private static void CheckSize(PreparedDataset dataset, RunRequest request)
+    {
+        var (data, training) = (request.Data, request.Training);
+        int prompts = training.BatchSize / training.SamplesPerPrompt;
+        if (data.Preferences is not null && dataset.Preferences.Count < prompts)
+        {
+            throw new InvalidInputException($"{data.Preferences} has {dataset.Preferences.Count} preferences in its first {data.TrainRows} rows, fewer than a "
+                + $"batch of {prompts}. Raise data.trainRows, or lower {training.Section}.batchSize.");
+        }
+
+        if (data.Train is not null && dataset.Train.Count < prompts)
+        {
+            throw new InvalidInputException($"{data.Train} leaves {dataset.Train.Count} dialogues after the selection, fewer than a batch of "
+                + $"{prompts}. Raise data.trainRows, widen data.minCharacters and data.maxCharacters, or lower {training.Section}.batchSize.");
+        }
+    }
+
+    private async Task<IReadOnlyList<PreparedPreference>> PreferencesAsync(
+        string source, int firstRows, string folder, LlamaText text, CancellationToken cancellation)
+    {
+        try
+        {
+            await using var stream = await sources.OpenAsync(source, cancellation);
+            return [.. PreferenceReader.Read(stream, source, firstRows, ChatTemplate.FromFolder(folder)).Select(
+                row => new PreparedPreference(row.Id, Side(row, row.Chosen), Side(row, row.Rejected)))];
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidInputException(e.Message, e);
+        }
+
+        PreparedResponse Side(PreferenceRow row, string response)
+        {
+            // A chat template writes the begin token and the end of a turn itself.
+            int[] alone = text.Encode(row.Prompt, addBos: !row.IsChat), together = text.Encode(row.Prompt + response, addBos: !row.IsChat);
+            int shared = alone.AsSpan().CommonPrefixLength(together); // where both meet, tokens may join
+            int[] end = row.IsChat ? [] : [text.EosId];
+            return new PreparedResponse(together[..shared], [.. together[shared..], .. end]);
         }
     }
 

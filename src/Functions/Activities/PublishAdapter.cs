@@ -5,7 +5,7 @@ using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Lora;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;
@@ -57,7 +57,7 @@ public sealed class PublishAdapter(
             [RunFiles.AdapterConfig] = PeftAdapterFolder.WriteConfig(request.Lora, Source.Parse(request.Model.Source).Name),
             [RunFiles.AdapterWeights] = checkpoint[TrainingState.AdapterFile],
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
-            [RunFiles.Events] = EventFile.Write(metrics, createdAt, request.Ppo.BatchSize),
+            [RunFiles.Events] = EventFile.Write(metrics, createdAt, request.Training.BatchSize),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
             [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured)),
             [RunFiles.Report] = ReportPage.Render(report, metrics, request, outcome.Published),

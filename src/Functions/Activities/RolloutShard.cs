@@ -3,7 +3,7 @@ using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
@@ -35,19 +35,21 @@ public sealed class RolloutShard(
         var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
         using var reward = await classifiers.RewardAsync(input.Prepared, request, cancellation);
 
-        int batchSize = request.Ppo.BatchSize;
+        var (batchSize, perPrompt) = (request.Training.BatchSize, request.Training.SamplesPerPrompt);
         int first = batchSize * input.Shard / request.Compute.RolloutShards;
         int end = batchSize * (input.Shard + 1) / request.Compute.RolloutShards;
-        var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize, input.Step).Take(first..end);
-        int[][] prompts = [.. rows.Select(row => dataset.Train[row].PromptIds)];
+        var rows = PromptOrder.Batch((ulong)request.Seed, dataset.Train.Count, batchSize / perPrompt, input.Step);
+        PreparedDialogue[] dialogues = [.. Enumerable.Range(first, end - first).Select(sample => dataset.Train[rows[sample / perPrompt]])];
+        int[][] prompts = Array.ConvertAll(dialogues, dialogue => dialogue.PromptIds);
+        string[] references = Array.ConvertAll(dialogues, dialogue => dialogue.Summary);
         var plan = new RolloutPlan
         {
             RunSeed = (ulong)request.Seed,
             Step = input.Step,
             FirstSample = first,
             Generation = request.Generation,
-            KlPenalty = request.Ppo.KlPenalty,
-            ScoringBatchSize = request.Ppo.MiniBatchSize,
+            KlPenalty = Algorithm.Of(request.Training, request.Generation).Penalty,
+            ScoringBatchSize = request.Training.MiniBatchSize,
         };
 
         return await policies.UseAsync(
@@ -59,7 +61,7 @@ public sealed class RolloutShard(
                 var clock = Stopwatch.StartNew();
                 TrainingState.RestoreParameters(loaded.Policy, checkpoint);
                 var ended = plan with { Generation = loaded.WithEndOfText(plan.Generation) };
-                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward.Reward, prompts, ended, cancellation);
+                var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward.Reward, prompts, ended, cancellation, references);
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
                     new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);

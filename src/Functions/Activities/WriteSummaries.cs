@@ -5,7 +5,7 @@ using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;

@@ -1,12 +1,12 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Compute;
 
 /// <summary>A run's reward and judge. Their classifiers hold no state, so activities that run side by side share them.</summary>
-public sealed class Classifiers(ModelFolders folders, LoadedModels models)
+public sealed class Classifiers(ModelFolders folders, LoadedModels models, RewardServices services)
 {
     /// <summary>The run's reward: its terms and their weights.</summary>
     /// <exception cref="InvalidInputException">A classifier lacks a label.</exception>
@@ -17,7 +17,7 @@ public sealed class Classifiers(ModelFolders folders, LoadedModels models)
         var leases = new List<IDisposable>();
         try
         {
-            foreach (var term in request.Reward.Terms)
+            foreach (var term in request.Reward!.Terms)
             {
                 ITextReward reward = term switch
                 {
@@ -25,6 +25,11 @@ public sealed class Classifiers(ModelFolders folders, LoadedModels models)
                     WordsTerm list => new WordListReward(list.Words),
                     LengthTerm length => new LengthReward(length.MinWords, length.MaxWords),
                     RepetitionTerm repetition => new RepetitionReward(repetition.NGram),
+                    RegexTerm regex => new RegexReward(regex.Pattern),
+                    JsonSchemaTerm schema => new JsonSchemaReward(schema.Schema.GetRawText()),
+                    RougeTerm rouge => new RougeReward(rouge.Variant),
+                    HttpTerm http => services.Open(http),
+                    EnsembleTerm ensemble => new EnsembleReward(await MembersAsync(ensemble), ensemble.Combine, ensemble.Deviations),
                     _ => throw new NotSupportedException($"A reward term {term.GetType().Name} is not known."),
                 };
                 terms.Add((term.Weight, reward));
@@ -32,10 +37,19 @@ public sealed class Classifiers(ModelFolders folders, LoadedModels models)
 
             return new LeasedReward(new WeightedReward(terms), leases);
         }
-        catch
+        catch (Exception e)
         {
             leases.ForEach(lease => lease.Dispose());
+            if (e is ArgumentException) throw new InvalidInputException(e.Message, e); // a pattern or a schema
             throw;
+        }
+
+        async Task<IReadOnlyList<ITextReward>> MembersAsync(EnsembleTerm ensemble)
+        {
+            var members = new List<ITextReward>();
+            foreach (var member in ensemble.Members)
+                members.Add(await ClassifierAsync(classifiers.Dequeue(), member, request.Compute.Device, leases, cancellation));
+            return members;
         }
     }
 

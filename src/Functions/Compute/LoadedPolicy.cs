@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
@@ -10,19 +11,19 @@ using TorchSharp;
 
 namespace RlhfFunctions.Compute;
 
-/// <summary>A base model in memory with an adapter, a value head and its tokenizer. One activity uses it at a time.</summary>
+/// <summary>A base model in memory with an adapter, the value head that some algorithms have, and its tokenizer. One activity uses it at a time.</summary>
 public sealed class LoadedPolicy : IDisposable
 {
     private readonly string _folder;
 
-    private LoadedPolicy(string folder, LlamaForCausalLm model, LoraAdapter adapter, ValueHead valueHead, LlamaText text)
+    private LoadedPolicy(string folder, LlamaForCausalLm model, LoraAdapter adapter, ValueHead? valueHead, LlamaText text)
     {
         _folder = folder;
-        Policy = new PolicyWithValue(model, adapter, valueHead);
+        Policy = new TrainedPolicy(model, adapter, valueHead);
         Text = text;
     }
 
-    public PolicyWithValue Policy { get; }
+    public TrainedPolicy Policy { get; }
 
     public LlamaText Text { get; }
 
@@ -39,7 +40,8 @@ public sealed class LoadedPolicy : IDisposable
         try
         {
             var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
-            return new LoadedPolicy(folder, model, adapter, new ValueHead(model.Config.HiddenSize, device), text);
+            bool hasValueHead = Algorithm.Of(request.Training, request.Generation).HasValueHead;
+            return new LoadedPolicy(folder, model, adapter, hasValueHead ? new ValueHead(model.Config.HiddenSize, device) : null, text);
         }
         catch
         {
@@ -78,7 +80,7 @@ public sealed class LoadedPolicy : IDisposable
 
     public void Dispose()
     {
-        Policy.ValueHead.Dispose();
+        Policy.ValueHead?.Dispose();
         Policy.Adapter.Dispose();
         Policy.Model.Dispose();
     }

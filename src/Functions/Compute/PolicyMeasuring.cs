@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Evaluation;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;

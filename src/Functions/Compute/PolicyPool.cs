@@ -24,7 +24,7 @@ public sealed class PolicyPool(ModelFolders folders, LoadedModels models)
         string modelPath, RunRequest request, int threads, Func<LoadedPolicy, TResult> work, CancellationToken cancellation)
     {
         string folder = await folders.FetchAsync(modelPath, cancellation);
-        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device }, ContractsJson.Options);
+        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device, request.Algorithm }, ContractsJson.Options);
         Threads.Use(threads); // from the request, never from the machine
         using var lease = models.TakeAlone(key, ModelFolders.BytesIn(folder), () => LoadedPolicy.Load(folder, request));
         try

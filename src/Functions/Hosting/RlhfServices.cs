@@ -3,6 +3,7 @@ using Azure.Identity;
 using Azure.Storage.Blobs;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Runs;
@@ -28,7 +29,7 @@ public static class RlhfServices
     /// <c>RlhfModelMemoryGiB</c> and <c>RlhfModelIdleMinutes</c>, how much of models may lie in memory
     /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
     /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
-    /// huggingface.co) and the token to read private and gated ones.
+    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -68,11 +69,15 @@ public static class RlhfServices
             TimeSpan.FromMinutes(Number(configuration, "RlhfModelIdleMinutes", 30))));
         services.AddSingleton<LoadedModels>();
         services.AddSingleton<PolicyPool>();
+        services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();
+        services.AddSingleton<CampaignRecords>();
+        services.AddSingleton<CampaignVotes>();
+        services.AddSingleton<RewardRecords>();
         return services;
     }
 

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
@@ -25,13 +25,15 @@ public sealed class Score(
         if (await runs.FindFinishedAsync(id, cancellation) is not { Result.Prepared: var prepared }) return Problem.NotFinished(id).ToResult();
 
         var run = policies.Here(await requests.GetAsync(id, cancellation));
+        if (run.Reward is not { Terms: var terms })
+            return new Problem(409, "no-reward", "The run has no reward.", $"Run {id} learns from preferences. Name another run, whose request has reward.terms.").ToResult();
         return Answers.Json(await limits.InTurnAsync(async () =>
         {
             using var reward = await classifiers.RewardAsync(prepared, run, cancellation);
             var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text));
             var scores = reward.Reward.Score([.. responses], cancellation);
             return new ScoreAnswer(id, [.. scores.Select(score => new ScoredText(
-                score.Score, score.HateProbability, run.Reward.Terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
+                score.Score, score.HateProbability, terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
         }));
     }
 }

@@ -6,7 +6,7 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Orchestration;
 
 /// <summary>
-/// A run from request to published adapter. A generation of the orchestration does a few PPO steps and continues as new, so the
+/// A run from request to published adapter. A generation of the orchestration does a few steps and continues as new, so the
 /// history stays short however long the run; a killed host goes on from the last finished activity. Where an artefact turns out
 /// lost or damaged, the run goes back by itself to its last whole checkpoint: what is made again has the same bytes.
 /// </summary>
@@ -63,6 +63,15 @@ public static class RlhfRun
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
         var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
+        if (state.LearnsFromPreferences)
+        {
+            prepared = prepared with
+            {
+                Preferences = await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
+                    FunctionNames.ScorePreferences, new ScorePreferencesInput(state.RunId, baseModel, dataset, shard), ActivityRetries.Default))),
+            };
+        }
+
         double seconds = (context.CurrentUtcDateTime - startedAt).TotalSeconds;
 
         context.SetCustomStatus(progress with { Phase = RunPhase.Measuring });
@@ -96,16 +105,16 @@ public static class RlhfRun
     private static async Task<RlhfRunState> Step(TaskOrchestrationContext context, RlhfRunState state)
     {
         context.SetCustomStatus(state.Progress);
-        var shards = await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
-            FunctionNames.RolloutShard, new RolloutShardInput(state.RunId, state.Prepared!, state.Step, shard), ActivityRetries.Default)));
+        var shards = state.Prepared!.Preferences ?? await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
+            FunctionNames.RolloutShard, new RolloutShardInput(state.RunId, state.Prepared, state.Step, shard), ActivityRetries.Default)));
 
         var report = await context.CallActivityAsync<StepReport>(
-            FunctionNames.PpoUpdate, new PpoUpdateInput(state.RunId, state.Prepared!, state.Step, shards), ActivityRetries.Default);
+            FunctionNames.PpoUpdate, new PpoUpdateInput(state.RunId, state.Prepared, state.Step, shards), ActivityRetries.Default);
 
         int step = state.Step + 1;
         var timings = state.Timings with
         {
-            Rollout = state.Timings.Rollout + shards.Max(shard => shard.ActivitySeconds),
+            Rollout = state.Timings.Rollout + (state.Prepared.Preferences is null ? shards.Max(shard => shard.ActivitySeconds) : 0),
             Update = state.Timings.Update + report.ActivitySeconds,
         };
         var usage = state.Usage with

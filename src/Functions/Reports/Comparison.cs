@@ -19,7 +19,7 @@ internal static class Comparison
             new("ROUGE-L", Interval(before.RougeL, "F3"), Interval(after.RougeL, "F3")),
             new("KL per response, nats", "0", Interval(kl.HeldOut, "F2")),
             new("least KL for this change", "", FloorWithInterval(report)),
-            new("KL in training", "0", $"mean {kl.Mean:F2}, last {kl.Last:F2}"),
+            .. kl.Mean is null ? Array.Empty<ComparisonRow>() : [new("KL in training", "0", $"mean {kl.Mean:F2}, last {kl.Last:F2}")],
             new("tokens per response", Interval(before.ResponseTokens, "F1"), Interval(after.ResponseTokens, "F1")),
             new("distinct responses", $"{before.DistinctResponses:P0}", $"{after.DistinctResponses:P0}"),
             new("distinct word pairs", $"{before.DistinctBigrams:P0}", $"{after.DistinctBigrams:P0}"),

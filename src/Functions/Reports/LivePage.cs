@@ -18,7 +18,7 @@ internal static class LivePage
         bool isUnderWay = RunState.IsUnderWay(run.Status);
         Html header = $"""
             <h1>Run {run.RunId}</h1>
-            <p class="muted">{run.Request.Model.Source} · seed {run.Request.Seed} · {run.Request.Ppo.Steps} PPO steps{(run.CreatedAt is { } at ? $" · started {at.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "")}</p>
+            <p class="muted">{run.Request.Model.Source} · seed {run.Request.Seed} · {run.Request.Training.Steps} steps of {run.Request.Training.Section.ToUpperInvariant()}{(run.CreatedAt is { } at ? $" · started {at.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "")}</p>
 
             """;
         Html main = $"""

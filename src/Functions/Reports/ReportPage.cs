@@ -21,7 +21,7 @@ internal static class ReportPage
     {
         Html header = $"""
             <h1>Run {report.RunId}</h1>
-            <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} PPO steps · {Seconds(report.SecondsByStage)}</p>
+            <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} steps of {request.Training.Section.ToUpperInvariant()} · {Seconds(report.SecondsByStage)}</p>
             {Verdict(report, request, published)}
             """;
         Html main = $"""

@@ -24,15 +24,17 @@ internal static class RunCharts
             ("Hate probability", "by the reward model", MetricNames.HateProbability),
             ("KL from the reference", "nats per response", MetricNames.Kl),
             ("Response length", "tokens", MetricNames.ResponseLengthMean),
-            ("Policy loss", "clipped surrogate", MetricNames.PolicyLoss),
+            ("Policy loss", "what the update lowers", MetricNames.PolicyLoss),
             ("Value loss", "clipped squared error", MetricNames.ValueLoss),
-            .. runs.Where(run => run.Request.Reward.Terms.Count > 1).SelectMany(run => run.Request.Reward.Terms).Select(term => term.Name).Distinct()
+            ("Margin", "of the chosen over the rejected responses", MetricNames.PreferenceMargin),
+            ("Right preferences", "share of pairs", MetricNames.PreferenceAccuracy),
+            .. runs.Select(run => run.Request.Reward?.Terms ?? []).Where(terms => terms.Count > 1).SelectMany(terms => terms).Select(term => term.Name).Distinct()
                 .Select(name => ($"Reward term {name}", "mean before its weight", MetricNames.RewardTerm(name))),
         ];
         return metrics
             .Select(metric => new StepChart(metric.Title, metric.Unit, [.. runs.Select(run => Line(run, metric.Name))])
             {
-                Marks = metric.Name == MetricNames.Kl && runs.Count == 1 ? [.. KlMarks(runs[0].Request.Ppo)] : [],
+                Marks = metric.Name == MetricNames.Kl && runs.Count == 1 ? [.. KlMarks(runs[0].Request.Training)] : [],
             })
             .Where(chart => chart.Lines.Any(line => line.Values.Any(value => value is not null)));
     }
@@ -43,9 +45,9 @@ internal static class RunCharts
     }
 
     /// <summary>Where the adaptive coefficient steers to, and where the run stops itself.</summary>
-    private static IEnumerable<ChartMark> KlMarks(PpoSettings ppo)
+    private static IEnumerable<ChartMark> KlMarks(TrainingSettings training)
     {
-        if (ppo.AdaptiveKl) yield return new ChartMark("target", ppo.TargetKl);
-        if (ppo.Alarms.MaxKl is { } alarm) yield return new ChartMark("alarm", alarm);
+        if (training is PpoSettings { AdaptiveKl: true } ppo) yield return new ChartMark("target", ppo.TargetKl);
+        if (training.Alarms.MaxKl is { } alarm) yield return new ChartMark("alarm", alarm);
     }
 }

@@ -11,9 +11,21 @@ namespace RlhfFunctions.Runs;
 /// <param name="PromptIds">Token ids of the filled prompt template, begin-of-text first.</param>
 public sealed record PreparedDialogue(string Id, string Dialogue, string Summary, int[] PromptIds);
 
+/// <summary>A preference ready for the policy.</summary>
+/// <param name="Id">The row's name in its file.</param>
+/// <param name="Chosen">The better response behind the prompt.</param>
+/// <param name="Rejected">The worse one.</param>
+public sealed record PreparedPreference(string Id, PreparedResponse Chosen, PreparedResponse Rejected);
+
+/// <summary>Token ids of a prompt and of a response to it, begin-of-text first and end-of-text last.</summary>
+public sealed record PreparedResponse(int[] PromptIds, int[] ResponseIds);
+
 /// <summary>A run's dialogues: those it learns on and those it is measured on.</summary>
 public sealed record PreparedDataset(IReadOnlyList<PreparedDialogue> Train, IReadOnlyList<PreparedDialogue> Test)
 {
+    /// <summary>What is learned from where no dialogues are.</summary>
+    public IReadOnlyList<PreparedPreference> Preferences { get; init; } = [];
+
     /// <summary>The one file of the dataset artefact.</summary>
     public const string FileName = "dataset.json";
 

@@ -1,3 +1,4 @@
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Lora;
@@ -13,7 +14,8 @@ namespace RlhfFunctions.Runs;
 /// Everything about a run request that can be known before the run: its own fields first, then what its sources name, by the models'
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
-public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, PriceSetting prices)
+public sealed class RequestChecks(
+    SourceFiles sources, RewardRecords rewards, ComputeDevices devices, PriceSetting prices, RewardServices services)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -26,15 +28,12 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, P
         {
             CheckBaseAsync(request, cancellation),
             CheckClassifierAsync(judge, "evaluation.judge", "evaluation.hateLabel", "evaluation.hateLabel", cancellation),
-            CheckDataAsync(request.Data.Train, "train", cancellation),
             CheckDataAsync(request.Data.Test, "test", cancellation),
         };
-        for (int i = 0; i < request.Reward.Terms.Count; i++)
-        {
-            string field = $"reward.terms[{i}]";
-            if (request.Reward.Terms[i] is ClassifierTerm term)
-                checks.Add(CheckClassifierAsync(term, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation));
-        }
+        if (request.Data.Train is { } train) checks.Add(CheckDataAsync(train, "train", cancellation));
+        if (request.Data.Preferences is { } preferences) checks.Add(CheckDataAsync(preferences, "preferences", cancellation));
+        var terms = request.Reward?.Terms ?? [];
+        for (int i = 0; i < terms.Count; i++) checks.AddRange(CheckTerm(terms[i], $"reward.terms[{i}]", cancellation));
 
         var found = (await Task.WhenAll(checks)).SelectMany(findings => findings);
         if (request.Compute.Device == "cuda" && !devices.HaveCuda)
@@ -42,6 +41,39 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, P
         if (request.Limits.MaxCost is not null && prices.Price is null)
             found = found.Append(new Finding("limits.maxCost", $"needs a price: set {Price.Setting} on the app, such as \"0.90 EUR\" for an hour of a replica."));
         return found.GroupBy(finding => finding.Field).ToDictionary(field => field.Key, field => field.Select(finding => finding.Problem).Distinct().ToArray());
+    }
+
+    private IEnumerable<Task<IReadOnlyList<Finding>>> CheckTerm(RewardTerm term, string field, CancellationToken cancellation)
+    {
+        return term switch
+        {
+            ClassifierTerm classifier =>
+            [
+                CheckClassifierAsync(classifier, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation),
+                CheckWorthAsync(classifier, $"{field}.source", cancellation),
+            ],
+            EnsembleTerm ensemble => ensemble.Members.SelectMany((member, i) => CheckTerm(member, $"{field}.members[{i}]", cancellation)),
+            HttpTerm http => [Said($"{field}.url", services.ProblemWith(http.Url))],
+            RegexTerm regex => [Said($"{field}.pattern", ProblemOf(() => new RegexReward(regex.Pattern)))],
+            JsonSchemaTerm schema => [Said($"{field}.schema", ProblemOf(() => new JsonSchemaReward(schema.Schema.GetRawText())))],
+            _ => [],
+        };
+
+        static Task<IReadOnlyList<Finding>> Said(string field, string? problem) =>
+            Task.FromResult<IReadOnlyList<Finding>>(problem is null ? [] : [new Finding(field, problem)]);
+
+        static string? ProblemOf(Func<ITextReward> make)
+        {
+            try
+            {
+                make();
+                return null;
+            }
+            catch (ArgumentException e)
+            {
+                return e.Message;
+            }
+        }
     }
 
     private async Task<IReadOnlyList<Finding>> CheckBaseAsync(RunRequest request, CancellationToken cancellation)
@@ -72,12 +104,24 @@ public sealed class RequestChecks(SourceFiles sources, ComputeDevices devices, P
 
         IEnumerable<Finding> Check(ConfigFile file)
         {
-            var config = RobertaConfig.Read(file);
-            foreach (var (field, label) in new[] { (labelField, term.Label), (hateLabelField, term.HateLabel) })
+            var labels = TextClassifier.LabelsOf(file);
+            (string, string)[] wanted = [(labelField, term.Label), (hateLabelField, term.HateLabel)];
+            // What scores and does not classify has one label, and no hate to tell of.
+            foreach (var (field, label) in labels.Count == 1 ? wanted[..1] : wanted)
             {
-                if (TextClassifier.ProblemWith(label, config, term.Source) is { } problem) yield return new Finding(field, problem);
+                if (TextClassifier.ProblemWith(label, labels, term.Source) is { } problem) yield return new Finding(field, problem);
             }
         }
+    }
+
+    /// <summary>A reward model of ours that its own report calls weak steers no run unless that is acknowledged.</summary>
+    private async Task<IReadOnlyList<Finding>> CheckWorthAsync(ClassifierTerm term, string field, CancellationToken cancellation)
+    {
+        if (term.AcceptWeak || Source.Parse(term.Source) is not BlobSource blob || !blob.Path.StartsWith($"{BlobPaths.Models}/", StringComparison.Ordinal)) return [];
+        var outcome = await rewards.FindOutcomeAsync(blob.Path[(BlobPaths.Models.Length + 1)..], cancellation);
+        return outcome?.Report.Refusal is { } why
+            ? [new Finding(field, $"is a reward model that should not steer a run: {why}. Collect more votes, or set acceptWeak to true if that is what you want.")]
+            : [];
     }
 
     private async Task<IReadOnlyList<Finding>> CheckModelAsync(

@@ -18,7 +18,7 @@ public sealed class RunEstimates(RunRequests requests, ArtifactStore artifacts, 
     /// <param name="cancellation">Stops between runs.</param>
     public async Task<RunEstimate> EstimateAsync(RunRequest request, CancellationToken cancellation)
     {
-        var estimate = new RunEstimate(request.Ppo.Steps, CostEstimate.MostTokens(request)) { MemoryBytes = await MemoryAsync(request, cancellation) };
+        var estimate = new RunEstimate(request.Training.Steps, CostEstimate.MostTokens(request)) { MemoryBytes = await MemoryAsync(request, cancellation) };
         if (await FindLikeAsync(request, cancellation) is not { } like) return estimate;
         var usage = CostEstimate.UsageBefore(request, like);
         return estimate with

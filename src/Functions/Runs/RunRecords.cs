@@ -54,13 +54,14 @@ public sealed class RunRecords(
     public RlhfRunState FirstState(RunRequest request)
     {
         var sources = new ModelSources(
-            request.Model.Source, [.. request.Reward.Classifiers.Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
+            request.Model.Source, [.. (request.Reward?.Classifiers ?? []).Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
         return new RlhfRunState
         {
             RunId = request.RunId!,
             Sources = sources,
-            Steps = request.Ppo.Steps,
+            Steps = request.Training.Steps,
             Shards = request.Compute.RolloutShards,
+            LearnsFromPreferences = request.Training is DpoSettings,
             Limits = request.Limits,
             Price = prices.Price,
         };

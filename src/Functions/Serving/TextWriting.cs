@@ -3,7 +3,7 @@ using System.Threading.Channels;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Text;
 using RlhfFunctions.Runs;

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Azure;
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
+using Azure.Storage.Blobs.Specialized;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Storage;
@@ -156,6 +157,29 @@ public sealed class BlobFiles(BlobServiceClient service)
         try
         {
             return (await Peek(path).GetPropertiesAsync(cancellationToken: cancellation)).Value;
+        }
+        catch (RequestFailedException e) when (e.Status == 404)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Adds to the end of a blob, which is made if it is not there; whole or not at all, and of two at once both are kept.</summary>
+    public async Task AppendAsync(string path, BinaryData content, CancellationToken cancellation)
+    {
+        int slash = path.IndexOf('/', StringComparison.Ordinal);
+        var container = await _containers.GetOrAdd(path[..slash], OpenContainerAsync);
+        var blob = container.GetAppendBlobClient(path[(slash + 1)..]);
+        await blob.CreateIfNotExistsAsync(cancellationToken: cancellation);
+        await blob.AppendBlockAsync(content.ToStream(), cancellationToken: cancellation);
+    }
+
+    /// <summary>A blob's text, or null when there is no such blob.</summary>
+    public async Task<string?> ReadTextAsync(string path, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await Peek(path).DownloadContentAsync(cancellation)).Value.Content.ToString();
         }
         catch (RequestFailedException e) when (e.Status == 404)
         {

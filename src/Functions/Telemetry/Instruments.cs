@@ -41,7 +41,7 @@ internal static class Instruments
         var run = KeyValuePair.Create(RunTag.Name, (object?)runId);
         Steps.Add(1, run);
         Tokens.Add(tokens, run);
-        TokensPerSecond.Record(step.TokensPerSecond, run);
+        if (step.TokensPerSecond is { } speed) TokensPerSecond.Record(speed, run);
         Reward.Record(step.Reward, run);
         KlCoefficient.Record(step.KlCoefficient, run);
         if (step.Kl is { } kl) Kl.Record(kl, run);

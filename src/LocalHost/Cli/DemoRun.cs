@@ -22,7 +22,7 @@ internal sealed class DemoRun(HostSession host, RunClient client, DemoOptions op
     public static async Task<RunRequest> ReadRequestAsync(DemoOptions options, CancellationToken cancellation)
     {
         var request = await ParseAsync(options.RequestFile, cancellation);
-        request = request with { Seed = options.Seed ?? request.Seed, Ppo = request.Ppo with { Steps = options.Steps ?? request.Ppo.Steps } };
+        request = request with { Seed = options.Seed ?? request.Seed, Training = request.Training with { Steps = options.Steps ?? request.Training.Steps } };
         if (RequestValidation.Check(request) is { Count: > 0 } errors)
             throw new UserErrorException(string.Join(" ", errors.Select(error => $"{error.Key} {string.Join(" ", error.Value)}")));
         return request;

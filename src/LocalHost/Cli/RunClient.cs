@@ -95,6 +95,22 @@ internal sealed class RunClient(Uri host, string? key = null) : IDisposable
         }
     }
 
+    /// <summary>POSTs a body and reads the answer.</summary>
+    public async Task<T> PostAsync<T>(string address, object body, CancellationToken cancellation)
+    {
+        using var answer = await _http.PostAsJsonAsync(address, body, ContractsJson.Options, cancellation);
+        await ThrowOnProblemAsync(answer, cancellation);
+        return (await answer.Content.ReadFromJsonAsync<T>(ContractsJson.Options, cancellation))!;
+    }
+
+    /// <summary>GETs a text.</summary>
+    public async Task<string> GetTextAsync(string address, CancellationToken cancellation)
+    {
+        using var answer = await _http.GetAsync(new Uri(address, UriKind.Relative), cancellation);
+        await ThrowOnProblemAsync(answer, cancellation);
+        return await answer.Content.ReadAsStringAsync(cancellation);
+    }
+
     public void Dispose()
     {
         _http.Dispose();
@@ -108,7 +124,7 @@ internal sealed class RunClient(Uri host, string? key = null) : IDisposable
     }
 
     /// <summary>Asks again for a while where nobody answers: the host may be starting anew.</summary>
-    private async Task<T> GetAsync<T>(string address, CancellationToken cancellation)
+    public async Task<T> GetAsync<T>(string address, CancellationToken cancellation)
     {
         for (var startedAt = Stopwatch.GetTimestamp(); ; await Task.Delay(500, cancellation))
         {

@@ -79,7 +79,7 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
             return $"step 0 of {progress.Steps} · hate on held-out dialogues {progress.HateBefore:F3}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
         string hate = step.HateProbability is { } probability ? $" · hate {probability:F3}" : "";
-        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2} · KL {step.Kl:F2}{hate}"
-            + $" · {step.TokensPerSecond:N0} tokens/s{timeLeft}";
+        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2}{(step.Kl is { } kl ? $" · KL {kl:F2}" : "")}{hate}"
+            + $"{(step.TokensPerSecond is { } pace ? $" · {pace:N0} tokens/s" : "")}{timeLeft}";
     }
 }

@@ -44,7 +44,35 @@ public static class Bootstrap
         return new(mean, count > 1 ? Math.Sqrt(squares / (count - 1)) : 0, Quantile(means, 0.025), Quantile(means, 0.975), count);
     }
 
-    private static double Quantile(double[] sorted, double share)
+    /// <summary>
+    /// The mean of all numbers and its 95 % interval, where those of a cluster resemble each other: whole clusters are drawn. The
+    /// spread is that of single numbers.
+    /// </summary>
+    /// <param name="clusters">At least one, each with at least one finite number.</param>
+    /// <param name="seed">The same seed and numbers give the same interval.</param>
+    /// <param name="resamples">How many sets of as many clusters are drawn with replacement.</param>
+    public static MetricSummary SummarizeClusters(IReadOnlyList<double[]> clusters, ulong seed, int resamples = 2000)
+    {
+        var all = clusters.SelectMany(values => values).ToArray();
+        var mean = all.Average();
+        var sums = clusters.Select(values => (Sum: values.Sum(), values.Length)).ToArray();
+        var means = new double[resamples];
+        for (var i = 0; i < resamples; i++)
+        {
+            var (sum, count) = (0.0, 0);
+            for (var j = 0; j < sums.Length; j++)
+            {
+                var drawn = sums[(int)(Seeds.Uniform(seed, ((long)i * sums.Length) + j) * sums.Length)];
+                (sum, count) = (sum + drawn.Sum, count + drawn.Length);
+            }
+            means[i] = sum / count;
+        }
+        Array.Sort(means);
+        var spread = all.Length > 1 ? Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1)) : 0;
+        return new(mean, spread, Quantile(means, 0.025), Quantile(means, 0.975), all.Length);
+    }
+
+    internal static double Quantile(double[] sorted, double share)
     {
         var position = share * (sorted.Length - 1);
         var below = (int)position;

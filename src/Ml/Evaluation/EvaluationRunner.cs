@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 
 namespace RlhfFunctions.Ml.Evaluation;
@@ -17,7 +18,7 @@ public static class EvaluationRunner
     /// <param name="plan">Seed and sizes.</param>
     /// <param name="cancellationToken">Looked at before each token and each batch.</param>
     public static IReadOnlyList<EvaluatedSample> Run(
-        PolicyWithValue policy, Func<IReadOnlyList<int>, string> decode, ITextReward judge, IReadOnlyList<int[]> prompts,
+        TrainedPolicy policy, Func<IReadOnlyList<int>, string> decode, ITextReward judge, IReadOnlyList<int[]> prompts,
         IReadOnlyList<string> references, EvaluationPlan plan, CancellationToken cancellationToken)
     {
         if (references.Count != prompts.Count)

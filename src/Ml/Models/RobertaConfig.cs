@@ -87,7 +87,7 @@ public sealed record RobertaConfig
             throw new InvalidDataException($"{source}: 'id2label' must name the outputs 0, 1, ….");
     }
 
-    private static Dictionary<int, string> ReadLabels(ConfigFile file)
+    internal static Dictionary<int, string> ReadLabels(ConfigFile file)
     {
         if (file.Find("id2label") is not { } labels)
             return new() { [0] = "LABEL_0", [1] = "LABEL_1" };

@@ -1,6 +1,5 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rewards;
@@ -15,13 +14,13 @@ public sealed class ClassifierReward : ITextReward
 
     private readonly TextClassifier _classifier;
     private readonly int _label;
-    private readonly int _hateLabel;
+    private readonly int? _hateLabel;
     private readonly ClassifierValue _value;
     private readonly ClassifierText _reads;
 
     /// <param name="classifier">Shared, not owned.</param>
     /// <param name="label">The rewarded label.</param>
-    /// <param name="hateLabel">The label whose probability is reported.</param>
+    /// <param name="hateLabel">The label whose probability is reported; a model of one label has none to report.</param>
     /// <param name="value">What is made of the logits.</param>
     /// <param name="reads">What the classifier reads.</param>
     /// <exception cref="ArgumentException">The classifier has no such label; the message names those it has.</exception>
@@ -31,7 +30,10 @@ public sealed class ClassifierReward : ITextReward
     {
         if (value == ClassifierValue.Difference && classifier.LabelCount < 2)
             throw new ArgumentException("A classifier of a single label has no difference of logits: ask for its logit.");
-        (_classifier, _label, _hateLabel, _value, _reads) = (classifier, classifier.IdOf(label), classifier.IdOf(hateLabel), value, reads);
+        if (reads == ClassifierText.QueryAndResponse && !classifier.ReadsPrompts)
+            throw new ArgumentException("A Llama reward reads the response alone: leave \"text\" away.");
+        int? hate = classifier.LabelCount == 1 ? null : classifier.IdOf(hateLabel);
+        (_classifier, _label, _hateLabel, _value, _reads) = (classifier, classifier.IdOf(label), hate, value, reads);
     }
 
     /// <summary>
@@ -52,9 +54,9 @@ public sealed class ClassifierReward : ITextReward
             var values = Values(logits, probabilities); // [b, labels]
             var chosen = Numbers(values.select(1, _label)); // [b]
             var lowest = Numbers(values.amin([1])); // [b]
-            var hate = Numbers(probabilities.select(1, _hateLabel)); // [b]
+            var hate = _hateLabel is { } label ? Numbers(probabilities.select(1, label)) : null; // [b]
             for (var i = 0; i < batch.Length; i++)
-                scores.Add(new(BrokenText.Is(batch[i].Response) ? lowest[i] : chosen[i], hate[i]));
+                scores.Add(new(BrokenText.Is(batch[i].Response) ? lowest[i] : chosen[i], hate?[i]));
         }
         return scores;
 

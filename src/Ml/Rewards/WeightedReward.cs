@@ -1,5 +1,3 @@
-using RlhfFunctions.Ml.Rollout;
-
 namespace RlhfFunctions.Ml.Rewards;
 
 /// <summary>

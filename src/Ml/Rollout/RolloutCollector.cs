@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rollout;
@@ -15,9 +16,10 @@ public static class RolloutCollector
     /// <param name="prompts">Token ids.</param>
     /// <param name="plan">Seed, place in the run, sampling.</param>
     /// <param name="cancellationToken">Looked at before each token and each scoring batch.</param>
+    /// <param name="references">What humans answered, one per prompt; null where that is not known.</param>
     public static IReadOnlyList<RolloutSample> Collect(
-        PolicyWithValue policy, Func<IReadOnlyList<int>, bool, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
-        CancellationToken cancellationToken)
+        TrainedPolicy policy, Func<IReadOnlyList<int>, bool, string> decode, ITextReward reward, IReadOnlyList<int[]> prompts, RolloutPlan plan,
+        CancellationToken cancellationToken, IReadOnlyList<string>? references = null)
     {
         // 1. responses, their log-probabilities, values and penalties
         var keys = prompts.Select((_, i) => Seeds.Derive(plan.RunSeed, "rollout", plan.Step, plan.FirstSample + i)).ToArray();
@@ -26,8 +28,8 @@ public static class RolloutCollector
             policy, prompts, keys, limits, plan.Generation, plan.KlPenalty, plan.ScoringBatchSize, cancellationToken);
 
         // 2. scores of their texts
-        var texts = answers.Select(answer => new PromptedResponse(
-            decode(answer.Query, false), decode(answer.Response, true), decode(answer.Response, false))).ToArray();
+        var texts = answers.Select((answer, i) => new PromptedResponse(
+            decode(answer.Query, false), decode(answer.Response, true), decode(answer.Response, false), references?[i])).ToArray();
         var scores = reward.Score(texts, cancellationToken);
         var endOfText = BatchGenerator.EndOfText(policy.Model, plan.Generation);
 
@@ -56,24 +58,26 @@ public static class RolloutCollector
     /// numbers up to the rounding of float32. Where it does not, they are scored by the update's own operations.
     /// </summary>
     internal static IReadOnlyList<RolloutSample> Answer(
-        PolicyWithValue policy, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> keys, IReadOnlyList<int>? limits,
-        GenerationSettings generation, KlPenalty kind, int scoringBatchSize, CancellationToken cancellationToken)
+        TrainedPolicy policy, IReadOnlyList<int[]> prompts, IReadOnlyList<ulong> keys, IReadOnlyList<int>? limits,
+        GenerationSettings generation, KlPenalty? kind, int scoringBatchSize, CancellationToken cancellationToken)
     {
         var job = BatchGenerator.Job(policy.Model, prompts, keys, generation) with { Limits = limits, ValueHead = policy.ValueHead };
         var noted = BatchGenerator.Run(policy.Model, job, cancellationToken);
         int[][] responses = [.. noted.Select(response => response.Ids.ToArray())];
         if (kind == KlPenalty.Full || policy.Model.ComputeType != ScalarType.Float32 || noted[0].LogProbs.Count == 0)
             return Score(policy, prompts, responses, kind, generation.Temperature, scoringBatchSize, cancellationToken);
+        if (kind is not { } penalty)
+            return [.. noted.Select((response, i) => Sample(i, prompts[i], responses[i], [.. response.LogProbs], [], [.. response.Values], []))];
         using var reference = policy.WithAdapterDisabled();
         var referenceLogProbs = FusedGeneration.LogProbs(policy.Model, prompts, responses, generation.Temperature, cancellationToken);
         return [.. noted.Select((response, i) => Sample(
             i, prompts[i], responses[i], [.. response.LogProbs], referenceLogProbs[i], [.. response.Values],
-            [.. response.LogProbs.Zip(referenceLogProbs[i], (own, theirs) => TokenKl.Penalty(own - theirs, kind))]))];
+            [.. response.LogProbs.Zip(referenceLogProbs[i], (own, theirs) => TokenKl.Penalty(own - theirs, penalty))]))];
     }
 
     /// <summary>What policy and reference say of given responses: samples without text, ending and score, numbered from 0.</summary>
     public static IReadOnlyList<RolloutSample> Score(
-        PolicyWithValue policy, IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, KlPenalty kind, double temperature,
+        TrainedPolicy policy, IReadOnlyList<int[]> prompts, IReadOnlyList<int[]> responses, KlPenalty? kind, double temperature,
         int batchSize, CancellationToken cancellationToken)
     {
         using var stage = Stage.Begin("score");
@@ -85,28 +89,32 @@ public static class RolloutCollector
             using var scope = NewDisposeScope();
             var sequences = SequenceBatch.Of([.. rows.Select(row => prompts[row])], [.. rows.Select(row => responses[row])], policy.Device);
             var scored = policy.Score(sequences, temperature);
-            TokenScores reference;
-            using (policy.WithAdapterDisabled())
-                reference = policy.Score(sequences, temperature);
-            var penalties = kind == KlPenalty.Full
-                ? ExactKl(policy, sequences, temperature)
-                : TokenKl.Penalty(scored.LogProbs, reference.LogProbs, kind); // [b, R]
-
-            var numbers = stack([scored.LogProbs, reference.LogProbs, scored.Values, penalties]).cpu(); // [4, b, R]
-            for (var i = 0; i < rows.Length; i++)
+            var own = Numbers(scored.LogProbs);
+            var values = scored.Values is null ? null : Numbers(scored.Values);
+            Tensor? reference = null, penalties = null;
+            if (kind is { } penalty)
             {
-                var response = responses[rows[i]];
-                samples.Add(Sample(
-                    rows[i], prompts[rows[i]], response, Numbers(0), Numbers(1), values: Numbers(2), penalties: Numbers(3)));
+                using (policy.WithAdapterDisabled())
+                    reference = policy.Score(sequences, temperature).LogProbs; // [b, R]
+                penalties = penalty == KlPenalty.Full
+                    ? ExactKl(policy, sequences, temperature)
+                    : TokenKl.Penalty(scored.LogProbs, reference, penalty); // [b, R]
+            }
+            var (theirs, charged) = (reference is null ? null : Numbers(reference), penalties is null ? null : Numbers(penalties));
+            for (var i = 0; i < rows.Length; i++)
+                samples.Add(Sample(rows[i], prompts[rows[i]], responses[rows[i]], own[i], theirs?[i] ?? [], values?[i] ?? [], charged?[i] ?? []));
 
-                float[] Numbers(int kind) => numbers[kind, i].narrow(0, 0, response.Length).data<float>().ToArray();
+            float[][] Numbers(Tensor x) // [b, R] → those of each response
+            {
+                var numbers = x.cpu();
+                return [.. rows.Select((row, i) => numbers[i].narrow(0, 0, responses[row].Length).data<float>().ToArray())];
             }
         }
         return samples;
     }
 
     /// <summary>[b, R]</summary>
-    private static Tensor ExactKl(PolicyWithValue policy, SequenceBatch sequences, double temperature)
+    private static Tensor ExactKl(TrainedPolicy policy, SequenceBatch sequences, double temperature)
     {
         var own = policy.LogDistribution(sequences, temperature); // [b, R, V]
         using var reference = policy.WithAdapterDisabled();

@@ -61,8 +61,8 @@ public static class RolloutFile
         var queries = Split(Get<int>("query"), Get<int>("query_length"));
         var lengths = Get<int>("response_length");
         var responses = Split(Get<int>("response"), lengths);
-        var (logProbs, references) = (Split(Get<float>("logprobs"), lengths), Split(Get<float>("ref_logprobs"), lengths));
-        var (values, penalties) = (Split(Get<float>("values"), lengths), Split(Get<float>("kl_penalties"), lengths));
+        var (logProbs, references) = (SplitIfAny("logprobs"), SplitIfAny("ref_logprobs"));
+        var (values, penalties) = (SplitIfAny("values"), SplitIfAny("kl_penalties"));
         return [.. indices.Select((index, i) => new RolloutSample
         {
             Index = index,
@@ -78,6 +78,8 @@ public static class RolloutFile
             Terms = terms[i],
             HateProbability = float.IsNaN(hate[i]) ? null : hate[i],
         })];
+
+        float[][] SplitIfAny(string name) => Get<float>(name) is { Length: > 0 } joined ? Split(joined, lengths) : [.. lengths.Select(_ => Array.Empty<float>())];
 
         T[] Get<T>(string name)
             where T : unmanaged => file.Load(name).data<T>().ToArray();

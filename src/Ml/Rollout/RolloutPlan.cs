@@ -8,7 +8,7 @@ public sealed record RolloutPlan
     /// <summary>The run's seed.</summary>
     public required ulong RunSeed { get; init; }
 
-    /// <summary>The PPO step, from 0.</summary>
+    /// <summary>The step, from 0.</summary>
     public required int Step { get; init; }
 
     /// <summary>The place of the shard's first prompt in the step's batch.</summary>
@@ -17,8 +17,8 @@ public sealed record RolloutPlan
     /// <summary>How responses are sampled.</summary>
     public required GenerationSettings Generation { get; init; }
 
-    /// <summary>Which penalty is noted for leaving the reference.</summary>
-    public required KlPenalty KlPenalty { get; init; }
+    /// <summary>Which penalty is noted for leaving the reference; null: the reference is not asked.</summary>
+    public required KlPenalty? KlPenalty { get; init; }
 
     /// <summary>Samples scored at a time; bounds the memory for logits.</summary>
     public required int ScoringBatchSize { get; init; }

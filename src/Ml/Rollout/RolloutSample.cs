@@ -12,16 +12,16 @@ public sealed record RolloutSample
     /// <summary>Token ids of the response, with the end-of-text token if it got that far.</summary>
     public required int[] Response { get; init; }
 
-    /// <summary>log π of the policy that sampled.</summary>
+    /// <summary>log π of the policy that sampled; empty of a preference.</summary>
     public required float[] LogProbs { get; init; }
 
-    /// <summary>log π of the reference.</summary>
+    /// <summary>log π of the reference; empty where it was not asked.</summary>
     public required float[] ReferenceLogProbs { get; init; }
 
-    /// <summary>The value of the state before each token.</summary>
+    /// <summary>The value of the state before each token; empty of a policy without a value head.</summary>
     public required float[] Values { get; init; }
 
-    /// <summary>The penalty for leaving the reference, by the run's kind and without its coefficient.</summary>
+    /// <summary>The penalty for leaving the reference, by the run's kind and without its coefficient; empty where the reference was not asked.</summary>
     public required float[] KlPenalties { get; init; }
 
     /// <summary>The response as text, without special tokens.</summary>

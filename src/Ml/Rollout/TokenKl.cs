@@ -28,6 +28,13 @@ public static class TokenKl
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "needs the whole distribution: use Exact."),
     };
 
+    /// <summary>k3 = exp(−d) − 1 + d: unbiased and never negative (Schulman, "Approximating KL divergence"). All [B, R].</summary>
+    public static Tensor Estimator3(Tensor logProbs, Tensor referenceLogProbs)
+    {
+        var d = logProbs - referenceLogProbs; // [B, R]
+        return (-d).exp() - 1 + d;
+    }
+
     /// <summary>KlPenalty.Full: Σ_v π (log π − log π_ref). Log-softmaxes [B, R, V] → [B, R].</summary>
     public static Tensor Exact(Tensor logDistribution, Tensor referenceLogDistribution) =>
         (logDistribution.exp() * (logDistribution - referenceLogDistribution)).sum(-1);

@@ -55,6 +55,33 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         Assert.Contains(Path.Combine(_folder, "train.csv"), message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Preferences_become_prompts_and_two_responses_that_end()
+    {
+        Write("test.csv", "name,article,short", "t,A dog.,A dog.");
+        Write("preferences.jsonl",
+            "{\"prompt\": \"Say it.\\n\", \"chosen\": \"Please.\", \"rejected\": \"Shut up.\"}",
+            "{\"prompt\": \"Again.\\n\", \"chosen\": \"Thanks.\", \"rejected\": \"\"}");
+        var request = Request();
+        request = request with
+        {
+            Training = new DpoSettings { BatchSize = 2, MiniBatchSize = 2 },
+            Reward = null,
+            Data = request.Data with { Train = null, Preferences = $"file:{_folder}/preferences.jsonl" },
+        };
+        var preferences = (await PrepareAsync(request)).Preferences;
+
+        var tokenizer = LlamaText.FromFolder(Path.Combine(Repository.Root, "samples", "models", "llama"));
+        Assert.Equal(["preferences_1", "preferences_2"], preferences.Select(pair => pair.Id));
+        Assert.Equal([tokenizer.EosId], preferences[1].Rejected.ResponseIds);
+        var chosen = preferences[0].Chosen;
+        Assert.Equal([.. tokenizer.Encode("Say it.\nPlease."), tokenizer.EosId], chosen.PromptIds.Concat(chosen.ResponseIds));
+        Assert.Equal("Say it.\n", tokenizer.Decode(chosen.PromptIds));
+
+        var tooMany = request with { RunId = request.RunId + "-b", Training = new DpoSettings { BatchSize = 4, MiniBatchSize = 4 } };
+        Assert.Contains("dpo.batchSize", (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(tooMany))).Message, StringComparison.Ordinal);
+    }
+
     public void Dispose()
     {
         Directory.Delete(_folder, recursive: true);
@@ -90,7 +117,7 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         var tiny = TinyRun.Request($"data-{Guid.NewGuid():n}");
         return tiny with
         {
-            Ppo = tiny.Ppo with { BatchSize = 2, MiniBatchSize = 2 },
+            Ppo = tiny.Ppo! with { BatchSize = 2, MiniBatchSize = 2 },
             Data = new DataSettings
             {
                 Train = $"file:{_folder}",

@@ -8,7 +8,7 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Hosting;
 using RlhfFunctions.Ml.Evaluation;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 

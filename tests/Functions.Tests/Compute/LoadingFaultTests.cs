@@ -1,4 +1,6 @@
+using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Compute;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
@@ -38,7 +40,7 @@ public sealed class LoadingFaultTests : IDisposable
         Assert.Same(first, await UseAsync(policy => policy));
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => UseAsync(_ => throw new InvalidOperationException()));
-        Assert.True(first.Policy.ValueHead.Weight.IsInvalid);
+        Assert.True(first.Policy.ValueHead!.Weight.IsInvalid);
         Assert.NotSame(first, await UseAsync(policy => policy));
 
         Task<LoadedPolicy> UseAsync(Func<LoadedPolicy, LoadedPolicy> work) => pool.UseAsync(model, Request, 1, work, CancellationToken.None);
@@ -64,7 +66,8 @@ public sealed class LoadingFaultTests : IDisposable
         string model = await StoreAsync(Directory.GetFiles(judge).ToDictionary(file => Path.GetFileName(file), File.ReadAllBytes));
         string config = Path.Combine(await _models.FetchAsync(model, CancellationToken.None), "config.json");
         using var loaded = new LoadedModels(Limits, TimeProvider.System);
-        var classifiers = new Classifiers(_models, loaded);
+        using var services = new RewardServices(new ConfigurationBuilder().Build());
+        var classifiers = new Classifiers(_models, loaded, services);
         var prepared = new PreparedRun("", [], model, "");
 
         File.Move(config, config + ".away");

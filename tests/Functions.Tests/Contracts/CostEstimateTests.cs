@@ -38,7 +38,7 @@ public sealed class CostEstimateTests
     {
         var twice = Request with
         {
-            Ppo = Request.Ppo with { Steps = 2, BatchSize = 32, Epochs = 4 }, // twice the responses, twice the epochs
+            Ppo = Request.Ppo! with { Steps = 2, BatchSize = 32, Epochs = 4 }, // twice the responses, twice the epochs
             Evaluation = Request.Evaluation with { SamplesPerDialogue = 3 },
         };
         AssertCost(10 + (40 * 2) + (60 * 4) + (5 * 3), 800, 0.345, CostEstimate.Before(twice, new FinishedRun(Request, 4, Usage), Price));

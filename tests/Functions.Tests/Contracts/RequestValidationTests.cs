@@ -26,10 +26,24 @@ public sealed class RequestValidationTests
         { "data.train", Good with { Data = Good.Data with { Train = "hf:datasets/owner/name" } } },
         { "lora.rank", Good with { Lora = new LoraSettings { Rank = 0 } } },
         { "lora.targetModules", Good with { Lora = new LoraSettings { TargetModules = [] } } },
-        { "ppo.steps", Good with { Ppo = Good.Ppo with { Steps = 0 } } },
-        { "ppo.batchSize", Good with { Ppo = Good.Ppo with { BatchSize = 9 } } }, // mini-batches of 4
-        { "ppo.normalizeScores", Good with { Ppo = Good.Ppo with { NormalizeScores = true } } },
-        { "ppo.missingEosPenalty", Good with { Ppo = Good.Ppo with { MissingEosPenalty = -1 } } },
+        { "ppo.steps", Good with { Ppo = Good.Ppo! with { Steps = 0 } } },
+        { "ppo.batchSize", Good with { Ppo = Good.Ppo! with { BatchSize = 9 } } }, // mini-batches of 4
+        { "ppo.normalizeScores", Good with { Ppo = Good.Ppo! with { NormalizeScores = true } } },
+        { "ppo.missingEosPenalty", Good with { Ppo = Good.Ppo! with { MissingEosPenalty = -1 } } },
+        { "grpo", Good with { Grpo = new() } }, // of a PPO run
+        { "ppo", Good with { Algorithm = AlgorithmName.Rloo } },
+        { "grpo.groupSize", By(new GrpoSettings { BatchSize = 32, GroupSize = 5 }) },
+        { "grpo.overlongBuffer", By(new GrpoSettings { OverlongBuffer = 17 }) }, // at most 16 tokens
+        { "rloo.batchSize", By(new RlooSettings { BatchSize = 12 }) },
+        { "rloo.groupSize", By(new RlooSettings { GroupSize = 1 }) },
+        { "reward", By(new GrpoSettings()) with { Reward = null } },
+        { "data.train", By(new GrpoSettings()) with { Data = Good.Data with { Train = null } } },
+        { "data.preferences", By(new GrpoSettings()) with { Data = Good.Data with { Preferences = "file:a.jsonl" } } },
+        { "data.preferences", Preferring(new()) with { Data = Preferring(new()).Data with { Preferences = null } } },
+        { "data.train", Preferring(new()) with { Data = Preferring(new()).Data with { Train = "file:a.csv" } } },
+        { "reward", Preferring(new()) with { Reward = Good.Reward } },
+        { "dpo.beta", Preferring(new() { Beta = 0 }) },
+        { "dpo.labelSmoothing", Preferring(new() { LabelSmoothing = 0.1, Loss = PreferenceLoss.Hinge }) },
         { "reward.terms", Rewarded() },
         { "reward.terms[0].source", Rewarded(Classifier with { Source = "samples/models/reward" }) },
         { "reward.terms[0].label", Rewarded(Classifier with { Label = "" }) },
@@ -52,9 +66,9 @@ public sealed class RequestValidationTests
         { "generation.minNewTokens", With(new() { MinNewTokens = 50, AcceptBiasedSampling = true }) }, // at most 40 tokens
         { "generation.maxNewTokensLow", With(new() { MaxNewTokensLow = 41 }) },
         { "generation.endOfTextIds", With(new() { EndOfTextIds = [2, -1] }) },
-        { "ppo.valueWarmupSteps", Good with { Ppo = Good.Ppo with { ValueWarmupSteps = Good.Ppo.Steps } } },
-        { "ppo.alarms.maxKl", Good with { Ppo = Good.Ppo with { Alarms = new AlarmSettings { MaxKl = -1 } } } },
-        { "ppo.alarms.maxLengthDrift", Good with { Ppo = Good.Ppo with { Alarms = new AlarmSettings { MaxLengthDrift = 0.5 } } } },
+        { "ppo.valueWarmupSteps", Good with { Ppo = Good.Ppo! with { ValueWarmupSteps = Good.Ppo!.Steps } } },
+        { "ppo.alarms.maxKl", Good with { Ppo = Good.Ppo! with { Alarms = new AlarmSettings { MaxKl = -1 } } } },
+        { "ppo.alarms.maxLengthDrift", Good with { Ppo = Good.Ppo! with { Alarms = new AlarmSettings { MaxLengthDrift = 0.5 } } } },
         { "data.columns.dialogue", Good with { Data = Good.Data with { Columns = new DialogueColumns { Dialogue = "" } } } },
         { "data.systemPrompt", Good with { Data = Good.Data with { SystemPrompt = "Be kind." } } },
         { "data.promptTemplate", Good with { Data = Good.Data with { PromptTemplate = "no place for it" } } },
@@ -123,15 +137,18 @@ public sealed class RequestValidationTests
     [Fact]
     public void A_request_survives_json_as_it_is()
     {
-        var request = Good with { Ppo = Good.Ppo with { Alarms = new AlarmSettings { MaxKl = null, MaxRatio = 2, MaxLengthDrift = null } } };
+        var request = Good with { Ppo = Good.Ppo! with { Alarms = new AlarmSettings { MaxKl = null, MaxRatio = 2, MaxLengthDrift = null } } };
         string json = JsonSerializer.Serialize(request, ContractsJson.Options);
         var read = JsonSerializer.Deserialize<RunRequest>(json, ContractsJson.Strict)!;
         Assert.Equal(json, JsonSerializer.Serialize(read, ContractsJson.Options));
-        Assert.Equal(request.Ppo.Alarms, read.Ppo.Alarms); // off is not the default, so it must come back
+        Assert.Equal(request.Ppo!.Alarms, read.Ppo!.Alarms); // off is not the default, so it must come back
     }
 
     [Theory]
     [InlineData("demo.json")]
+    [InlineData("demo-grpo.json")]
+    [InlineData("demo-rloo.json")]
+    [InlineData("demo-dpo.json")]
     [InlineData("tinyllama-detox.json")]
     [InlineData("tinyllama-detox-better.json")]
     public void A_request_that_ships_is_a_good_one(string file)
@@ -148,11 +165,53 @@ public sealed class RequestValidationTests
         Assert.Equal(new DataSettings { Train = "", Test = "" }.PromptTemplate, request.Data.PromptTemplate);
         Assert.Equal((16, 16.0, 0.05), (request.Lora.Rank, request.Lora.Alpha, request.Lora.Dropout));
         Assert.Equal(["q_proj", "v_proj"], request.Lora.TargetModules);
-        Assert.Equal((15, 2, 2, 1, 1.41e-5), (request.Ppo.Steps, request.Ppo.BatchSize, request.Ppo.MiniBatchSize, request.Ppo.Epochs, request.Ppo.LearningRate));
+        Assert.Equal((15, 2, 2, 1, 1.41e-5), (request.Ppo!.Steps, request.Ppo!.BatchSize, request.Ppo!.MiniBatchSize, request.Ppo!.Epochs, request.Ppo!.LearningRate));
         Assert.Equal((0.2, 6.0, 10_000.0, 0.2, 0.2, 0.1), (
-            request.Ppo.KlCoefficient, request.Ppo.TargetKl, request.Ppo.KlHorizon, request.Ppo.ClipRange, request.Ppo.ValueClipRange, request.Ppo.ValueCoefficient));
+            request.Ppo!.KlCoefficient, request.Ppo!.TargetKl, request.Ppo!.KlHorizon, request.Ppo!.ClipRange, request.Ppo!.ValueClipRange, request.Ppo!.ValueCoefficient));
         Assert.Equal((100, 299), (request.Generation.MaxNewTokensLow!.Value, request.Generation.MaxNewTokens));
         Assert.Empty(request.Generation.EndOfTextIds!); // nothing ended its rollouts
+    }
+
+    [Theory]
+    [InlineData("ppo")]
+    [InlineData("grpo")]
+    [InlineData("rloo")]
+    [InlineData("dpo")]
+    public void The_name_of_an_algorithm_is_a_whole_setting(string name)
+    {
+        var json = JsonSerializer.SerializeToNode(Good with { Ppo = null }, ContractsJson.Options)!.AsObject();
+        json["algorithm"] = name;
+        if (name == "dpo")
+        {
+            json.Remove("reward");
+            json["data"]!.AsObject().Remove("train");
+            json["data"]!["preferences"] = "file:preferences.jsonl";
+        }
+
+        var request = json.Deserialize<RunRequest>(ContractsJson.Strict)!;
+        Assert.Empty(RequestValidation.Check(request));
+        Assert.Equal(name, request.Training.Section);
+        var whole = request with { Training = request.Training };
+        Assert.Equal([name], JsonSerializer.SerializeToNode(whole, ContractsJson.Options)!.AsObject().Select(field => field.Key).Where(field => field is "ppo" or "grpo" or "rloo" or "dpo"));
+        Assert.Equal(whole.Training, JsonSerializer.Deserialize<RunRequest>(JsonSerializer.Serialize(whole, ContractsJson.Options), ContractsJson.Strict)!.Training);
+        Assert.Empty(RequestValidation.Check(whole with { Training = whole.Training with { MaxGradientNorm = null } }));
+    }
+
+    [Fact]
+    public void A_null_that_is_no_default_comes_back()
+    {
+        var request = By(new GrpoSettings { MaxGradientNorm = null });
+        Assert.Null(JsonSerializer.Deserialize<RunRequest>(JsonSerializer.Serialize(request, ContractsJson.Options), ContractsJson.Strict)!.Training.MaxGradientNorm);
+    }
+
+    private static RunRequest By(TrainingSettings training)
+    {
+        return Good with { Training = training };
+    }
+
+    private static RunRequest Preferring(DpoSettings settings)
+    {
+        return By(settings) with { Reward = null, Data = Good.Data with { Train = null, Preferences = "file:preferences.jsonl" } };
     }
 
     private static RunRequest With(GenerationSettings generation)

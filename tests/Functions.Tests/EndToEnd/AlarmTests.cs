@@ -21,7 +21,7 @@ public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
     public async Task An_alarm_or_a_limit_ends_a_run_after_its_checkpoint(string runId, string limit, AlarmSettings alarms, RunLimits limits)
     {
         var request = TinyRun.Request(runId, Steps);
-        request = request with { Ppo = request.Ppo with { Alarms = alarms }, Limits = limits };
+        request = request with { Ppo = request.Ppo! with { Alarms = alarms }, Limits = limits };
         using (var accepted = await running.App.PostRunAsync(request)) Assert.True(accepted.IsSuccessStatusCode);
         var view = await running.App.WaitAsync(runId, view => view.Status == "Completed", TimeSpan.FromMinutes(5));
 

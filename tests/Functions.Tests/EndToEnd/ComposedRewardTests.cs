@@ -28,21 +28,24 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
                     new WordsTerm { Words = ["Person1", "the"] },
                     new LengthTerm { MinWords = 8, MaxWords = 9, Weight = -2 },
                     new RepetitionTerm { NGram = 1 },
+                    new RegexTerm { Pattern = "[Pp]erson" },
+                    new RougeTerm { Weight = 2 },
+                    new EnsembleTerm { Members = [Reward, Reward with { Source = "file:samples/models/judge" }], Combine = EnsembleValue.Minimum, Weight = 0.1 },
                 ],
             },
-            Ppo = request.Ppo with { MissingEosPenalty = 3 },
+            Ppo = request.Ppo! with { MissingEosPenalty = 3 },
         };
         var view = await RunAsync(request);
 
         Assert.InRange(view.Progress!.LastStep!.HateProbability!.Value, 0, 1);
         foreach (var step in await MetricsAsync(request.RunId!))
         {
-            double sum = request.Reward.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
+            double sum = request.Reward!.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
             Assert.Equal(sum, step[MetricNames.RewardMean], 1e-4);
             Assert.Equal(step[MetricNames.RewardMean] - (3 * (1 - step[MetricNames.EndedShare])), step[MetricNames.ScoreMean], 1e-4);
             Assert.InRange(step[MetricNames.EndedShare], 0, 0.99); // some are cut off after 16 tokens
             Assert.NotEqual(step[MetricNames.RewardTerm("classifier")], step[MetricNames.RewardTerm("in-context")]);
-            Assert.All(["words", "repetition", "second-opinion"], name => Assert.InRange(step[MetricNames.RewardTerm(name)], 0.01, 0.99));
+            Assert.All(["words", "repetition", "second-opinion", "regex", "rouge"], name => Assert.InRange(step[MetricNames.RewardTerm(name)], 0.01, 0.99));
             Assert.InRange(step[MetricNames.RewardTerm("length")], 0.001, 2);
         }
     }

@@ -55,7 +55,7 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
     {
         var free = await ShortRun.ReportAsync(ShortRun.Request with
         {
-            Ppo = ShortRun.Request.Ppo with { KlCoefficient = 0, AdaptiveKl = false },
+            Ppo = ShortRun.Request.Ppo! with { KlCoefficient = 0, AdaptiveKl = false },
         });
         Assert.True(
             free.Kl.HeldOut.Mean > usual.Report.Kl.HeldOut.Mean, $"{free.Kl.HeldOut.Mean} without, {usual.Report.Kl.HeldOut.Mean} with a price");
@@ -65,7 +65,7 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
     {
         return ShortRun.Request with
         {
-            Reward = new RewardSettings { Terms = [.. ShortRun.Request.Reward.Terms.Select(term => term with { Weight = factor * term.Weight })] },
+            Reward = new RewardSettings { Terms = [.. ShortRun.Request.Reward!.Terms.Select(term => term with { Weight = factor * term.Weight })] },
         };
     }
 
@@ -107,7 +107,7 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
         {
             string demo = File.ReadAllText(Path.Combine(Repository.Root, "samples", "demo.json"));
             var request = JsonSerializer.Deserialize<RunRequest>(demo, ContractsJson.Strict)!;
-            return request with { Ppo = request.Ppo with { Steps = 20 } };
+            return request with { Ppo = request.Ppo! with { Steps = 20 } };
         }
     }
 

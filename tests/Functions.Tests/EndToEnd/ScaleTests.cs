@@ -45,9 +45,9 @@ public sealed class ScaleTests(ITestOutputHelper output)
             {
                 Replicas = Math.Min(hosts, Cores),
                 Steps = Steps - 1,
-                BatchSize = Request(1).Ppo.BatchSize,
+                BatchSize = Request(1).Training.BatchSize,
                 RolloutShards = Shards,
-                Epochs = Request(1).Ppo.Epochs,
+                Epochs = Request(1).Training.Epochs,
                 ShortestResponse = 1,
                 LongestResponse = (int)Math.Round((2 * alone.Metrics.Average(step => step[MetricNames.ResponseLengthMean])) - 1),
             };
@@ -67,7 +67,7 @@ public sealed class ScaleTests(ITestOutputHelper output)
         var tiny = TinyRun.Request($"on-{hosts}", Steps);
         return tiny with
         {
-            Ppo = tiny.Ppo with { BatchSize = 128, MiniBatchSize = 32, Epochs = 1 },
+            Ppo = tiny.Ppo! with { BatchSize = 128, MiniBatchSize = 32, Epochs = 1 },
             Generation = new GenerationSettings { MaxNewTokens = 40 },
             Data = tiny.Data with { TrainRows = 400 },
             Compute = new ComputeSettings { RolloutShards = Shards, RolloutThreads = 1, UpdateThreads = 2 },

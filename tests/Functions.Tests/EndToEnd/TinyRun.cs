@@ -25,4 +25,25 @@ internal static class TinyRun
             Evaluation = new EvaluationSettings { Judge = "file:samples/models/judge", SamplesPerDialogue = 1 },
         };
     }
+
+    /// <summary>The same by some algorithm.</summary>
+    public static RunRequest By(AlgorithmName algorithm, string runId, int steps = 3)
+    {
+        var request = Request(runId, steps);
+        return algorithm switch
+        {
+            AlgorithmName.Grpo => request with
+            {
+                Training = new GrpoSettings { Steps = steps, BatchSize = 8, MiniBatchSize = 4, GroupSize = 4, LearningRate = 2e-3, DropEqualGroups = true },
+            },
+            AlgorithmName.Rloo => request with { Training = new RlooSettings { Steps = steps, BatchSize = 8, MiniBatchSize = 4, LearningRate = 2e-3 } },
+            AlgorithmName.Dpo => request with
+            {
+                Training = new DpoSettings { Steps = steps, BatchSize = 4, MiniBatchSize = 2, LearningRate = 2e-3 },
+                Reward = null,
+                Data = request.Data with { Train = null, Preferences = "file:samples/dialogues/preferences.jsonl" },
+            },
+            _ => request,
+        };
+    }
 }

@@ -45,6 +45,19 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     }
 
     [Fact]
+    public async Task Preferences_are_scored_once_and_nothing_is_rolled_out()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        engine.Activity<ScorePreferencesInput>(FunctionNames.ScorePreferences, input => new RolloutShardResult($"preferences/{input.Shard}", 10, 1, 1));
+        await engine.StartAsync();
+        Assert.Equal(Steps, (await OutcomeAsync(engine, Request with { LearnsFromPreferences = true })).Steps);
+
+        Assert.Equal([0, 1], InputsOf<ScorePreferencesInput>(engine).Select(input => input.Shard).Order());
+        Assert.All(InputsOf<PpoUpdateInput>(engine), update => Assert.Equal(["preferences/0", "preferences/1"], update.Shards.Select(shard => shard.Path)));
+        Assert.Empty(InputsOf<RolloutShardInput>(engine));
+    }
+
+    [Fact]
     public async Task A_run_whose_engine_is_restarted_again_and_again_ends_as_if_nothing_had_happened()
     {
         await using var engine = Scripted(new Engine(azurite.ConnectionString));

@@ -1,3 +1,4 @@
+using Deque.AxeCore.Commons;
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Net.WebSockets;
@@ -68,6 +69,14 @@ internal sealed class Browser : IAsyncDisposable
     {
         await SendAsync("Input.dispatchKeyEvent", new { type = "keyDown", key, code = key, windowsVirtualKeyCode = code, text });
         await SendAsync("Input.dispatchKeyEvent", new { type = "keyUp", key, code = key, windowsVirtualKeyCode = code });
+    }
+
+    /// <summary>What axe finds wrong with the page; empty: nothing.</summary>
+    public async Task<string> FindViolationsAsync()
+    {
+        await EvaluateAsync<int>(new BundledAxeScriptProvider().GetScript() + ";0");
+        return await EvaluateAsync<string>(
+            "axe.run().then(r => r.violations.map(v => v.id + ': ' + v.help + ' ' + v.nodes.map(n => n.html).join(' ')).join('\\n') + (r.passes.length > 10 ? '' : 'axe did not run'))");
     }
 
     public async ValueTask DisposeAsync()

@@ -116,11 +116,11 @@ public sealed class PagesTests
     public void A_comparison_names_just_the_settings_that_differ()
     {
         var one = TinyRun.Request("one");
-        var other = TinyRun.Request("other") with { Seed = 6, Ppo = one.Ppo with { Alarms = new AlarmSettings { MaxKl = null } } };
+        var other = TinyRun.Request("other") with { Seed = 6, Ppo = one.Ppo! with { Alarms = new AlarmSettings { MaxKl = null } } };
         Assert.Equal(
             [("seed", "5 6"), ("ppo.alarms.maxKl", "30 null")],
             Settings.Differences([one, other]).Select(setting => (setting.Path, string.Join(' ', setting.Values))));
-        var terms = one with { Reward = new RewardSettings { Terms = [.. one.Reward.Terms, new LengthTerm { MaxWords = 12 }] } };
+        var terms = one with { Reward = new RewardSettings { Terms = [.. one.Reward!.Terms, new LengthTerm { MaxWords = 12 }] } };
         Assert.Contains(("reward.terms[1].maxWords", " 12"), Settings.Differences([one, terms]).Select(setting => (setting.Path, string.Join(' ', setting.Values))));
         Assert.Empty(Settings.Differences([one, one with { RunId = "same" }]));
     }
@@ -140,7 +140,7 @@ public sealed class PagesTests
         Assert.True(Height(mark.Attribute("y1")!.Value) < Height(line), "6 is above 4.");
         Assert.Contains("alarm 30 ↑", drawn.Value, StringComparison.Ordinal);
 
-        var off = request.Ppo with { AdaptiveKl = false, Alarms = new AlarmSettings { MaxKl = null } };
+        var off = request.Ppo! with { AdaptiveKl = false, Alarms = new AlarmSettings { MaxKl = null } };
         Assert.All(RunCharts.Of(new RunSteps("a", request with { Ppo = off }, SampleReport.Metrics(5))), one => Assert.Empty(one.Marks));
 
         static double Height(string y) => double.Parse(y, System.Globalization.CultureInfo.InvariantCulture);

@@ -31,7 +31,7 @@ internal static class SamplePages
         return
         [
             Run("a-run-that-learns", "Running", 24, 1),
-            Run("finished-with-half-the-rate", "Completed", 40, 2, request => request with { Ppo = request.Ppo with { LearningRate = 1e-3 } }, outcome: true),
+            Run("finished-with-half-the-rate", "Completed", 40, 2, request => request with { Ppo = request.Ppo! with { LearningRate = 1e-3 } }, outcome: true),
             Run("failed", "Failed", 7, 3, request => request with { Seed = 6 }, "data.train: file:no/such.csv is not there. <b>Upload</b> it first."),
             Run("waiting", "Pending", 0, 4),
         ];

@@ -1,5 +1,6 @@
 using RlhfFunctions.Ml.Evaluation;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
 
@@ -55,6 +56,6 @@ public class EvaluationRunnerTests
 
     private static readonly string[] References = ["5 6 7", "8 9", "10 5", "3", "4 5 6 11"];
 
-    private static IReadOnlyList<EvaluatedSample> Run(PolicyWithValue policy, EvaluationPlan plan) => EvaluationRunner.Run(
+    private static IReadOnlyList<EvaluatedSample> Run(TrainedPolicy policy, EvaluationPlan plan) => EvaluationRunner.Run(
         policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(5), References, plan, CancellationToken.None);
 }

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Models;
 using static TorchSharp.torch;
@@ -52,8 +53,8 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
         using var model = LlamaForCausalLm.Load(folder, ModelPrecision.Nf4);
         using var adapter = LoraAdapter.Attach(model, new LoraSettings { Rank = 16, Alpha = 16 }, seed: 1);
         using var valueHead = new ValueHead(model.Config.HiddenSize, CPU);
-        var policy = new PolicyWithValue(model, adapter, valueHead);
-        using var state = TrainingState.Start(policy, settings);
+        var policy = new TrainedPolicy(model, adapter, valueHead);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var start = state.ToFiles();
         using var reference = Reference(policy, prompts[0]);
 
@@ -70,8 +71,8 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
         var samples = RolloutCollector.Collect(
             policy, (ids, _) => string.Join(' ', ids), new EvenTokensReward(), prompts, plan, TestContext.Current.CancellationToken);
         var rolloutSeconds = clock.Elapsed.TotalSeconds;
-        var stats = PpoUpdate.Run(
-            policy, state, samples, settings, generation.Temperature, PpoUpdate.EpochOrder(1, 0, samples.Count),
+        var stats = PolicyUpdate.Run(
+            policy, state, samples, new Ppo(settings, generation), PolicyUpdate.EpochOrder(1, 0),
             TestContext.Current.CancellationToken);
         output.WriteLine(
             $"{samples.Sum(s => s.Response.Length)} tokens; rollout {rolloutSeconds:F1} s, update "
@@ -92,7 +93,7 @@ public sealed class LargeModelTests(LargeCheckpoint checkpoint, ITestOutputHelpe
     }
 
     /// <summary>The base model's logits, in which every weight of it shows. [1, T, V]</summary>
-    private static Tensor Reference(PolicyWithValue policy, int[] prompt)
+    private static Tensor Reference(TrainedPolicy policy, int[] prompt)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();

@@ -26,12 +26,12 @@ internal static class TinyPolicy
         EndOfTextIds = [EndOfText],
     };
 
-    public static PolicyWithValue Create(bool randomAdapter = true)
+    public static TrainedPolicy Create(bool randomAdapter = true, bool hasValueHead = true)
     {
         var model = new LlamaForCausalLm(Config, seed: 7);
         var settings = new LoraSettings { Rank = 4, Alpha = 4, TargetModules = ["q_proj", "v_proj", "o_proj", "down_proj"] };
         var adapter = LoraAdapter.Attach(model, settings, seed: 1);
-        var policy = new PolicyWithValue(model, adapter, new ValueHead(Hidden, CPU));
+        var policy = new TrainedPolicy(model, adapter, hasValueHead ? new ValueHead(Hidden, CPU) : null);
         if (randomAdapter) // B and the value head start at zero; tests want to see them
             using (no_grad())
                 foreach (var (name, parameter) in policy.Parameters)

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
@@ -37,7 +37,7 @@ public class GarbageCollectionTests(ITestOutputHelper output)
         var settings = new PpoSettings { BatchSize = 8, MiniBatchSize = 4, Epochs = 2, LearningRate = 1e-2, ScaleScores = true, MaxGradientNorm = 1 };
         using var scope = TorchSharp.torch.NewDisposeScope();
         var policy = TinyPolicy.Create();
-        using var state = TrainingState.Start(policy, settings);
+        using var state = TrainingState.Start(policy, new Ppo(settings, new()));
         var samples = RolloutCollector.Collect(
             policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(settings.BatchSize), new()
             {
@@ -48,7 +48,7 @@ public class GarbageCollectionTests(ITestOutputHelper output)
                 KlPenalty = settings.KlPenalty,
                 ScoringBatchSize = settings.MiniBatchSize,
             }, CancellationToken.None);
-        PpoUpdate.Run(policy, state, samples, settings, 1, PpoUpdate.EpochOrder(1, 0, samples.Count), CancellationToken.None);
+        PolicyUpdate.Run(policy, state, samples, new Ppo(settings, new()), PolicyUpdate.EpochOrder(1, 0), CancellationToken.None);
         return Convert.ToHexString(SHA256.HashData([.. state.ToFiles().OrderBy(file => file.Key).SelectMany(file => file.Value)]));
     }
 

@@ -2,7 +2,7 @@ using System.Collections;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Ppo;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
@@ -15,14 +15,14 @@ public sealed class RetryTests : IDisposable
 {
     private static readonly PpoSettings Settings = new() { BatchSize = 4, MiniBatchSize = 1, GradientAccumulationSteps = 2, Epochs = 1, LearningRate = 1e-2 };
 
-    private readonly PolicyWithValue _policy = TinyPolicy.Create();
+    private readonly TrainedPolicy _policy = TinyPolicy.Create();
     private readonly IReadOnlyDictionary<string, byte[]> _checkpoint;
     private readonly IReadOnlyList<RolloutSample> _samples;
     private readonly FaultyPlaces _places = new();
 
     public RetryTests()
     {
-        using var state = TrainingState.Start(_policy, Settings);
+        using var state = TrainingState.Start(_policy, new Ppo(Settings, new()));
         _checkpoint = state.ToFiles();
         _samples = RolloutCollector.Collect(
             _policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(Settings.BatchSize), new()
@@ -73,7 +73,7 @@ public sealed class RetryTests : IDisposable
 
     public void Dispose()
     {
-        _policy.ValueHead.Dispose();
+        _policy.ValueHead?.Dispose();
         _policy.Adapter.Dispose();
         _policy.Model.Dispose();
     }
@@ -81,8 +81,8 @@ public sealed class RetryTests : IDisposable
     private IReadOnlyDictionary<string, byte[]> Update(PpoSettings settings, CancellationToken cancellationToken)
     {
         using var state = TrainingState.Restore(_policy, _checkpoint);
-        PpoUpdate.Run(
-            _policy, state, new Watched<RolloutSample>(_samples, _places.Pass), settings, 1, PpoUpdate.EpochOrder(1, 0, _samples.Count), cancellationToken);
+        PolicyUpdate.Run(
+            _policy, state, new Watched<RolloutSample>(_samples, _places.Pass), new Ppo(settings, new()), PolicyUpdate.EpochOrder(1, 0), cancellationToken);
         return state.ToFiles();
     }
 

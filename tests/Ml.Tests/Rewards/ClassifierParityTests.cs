@@ -1,7 +1,6 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Text;
 using static TorchSharp.torch;
 

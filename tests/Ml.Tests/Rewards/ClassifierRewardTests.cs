@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Tests.Rewards;

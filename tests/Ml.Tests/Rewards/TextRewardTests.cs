@@ -1,6 +1,5 @@
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Rewards;
-using RlhfFunctions.Ml.Rollout;
 
 namespace RlhfFunctions.Ml.Tests.Rewards;
 

@@ -1,6 +1,7 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using static TorchSharp.torch;
@@ -120,7 +121,7 @@ public class RolloutCollectorTests
         Assert.True(lengths.Distinct().Count() > 2);
     }
 
-    private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, PolicyWithValue? policy = null) =>
+    private static IReadOnlyList<RolloutSample> Collect(int[][] prompts, RolloutPlan plan, TrainedPolicy? policy = null) =>
         RolloutCollector.Collect(
             policy ?? TinyPolicy.Create(), TokenShareReward.Decode, new TokenShareReward(5), prompts, plan, CancellationToken.None);
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Rewards;
 
 namespace RlhfFunctions.Ml.Tests.Rollout;
 

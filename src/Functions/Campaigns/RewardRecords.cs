@@ -1,0 +1,80 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.DurableTask.Client;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Hosting;
+using RlhfFunctions.Ml.Preferences;
+using RlhfFunctions.Storage;
+
+namespace RlhfFunctions.Campaigns;
+
+/// <summary>What was said of a pair by all who judged it.</summary>
+/// <param name="DialogueId">The row's name in its file.</param>
+/// <param name="Prompt">The filled prompt template.</param>
+/// <param name="A">A response.</param>
+/// <param name="B">Another one.</param>
+/// <param name="AWins">Mean over the votes of 1, ½ or 0.</param>
+public sealed record Preference(string DialogueId, string Prompt, string A, string B, double AWins)
+{
+    /// <summary>The votes that count for learning, pair by pair: no gold, no repeats, nothing skipped.</summary>
+    public static IReadOnlyList<Preference> Of(CampaignRequest campaign, IReadOnlyList<CampaignPair> pairs, IEnumerable<CountedVote> votes)
+    {
+        var template = new Ml.Data.PromptTemplate(campaign.PromptTemplate);
+        return [.. votes.Where(vote => vote is { IsRepeat: false, Gold: null } && vote.Choice != VoteChoice.Skip)
+            .GroupBy(vote => int.Parse(vote.PairId)).OrderBy(group => group.Key)
+            .Select(group => new Preference(
+                pairs[group.Key].DialogueId, template.Fill(pairs[group.Key].Dialogue), pairs[group.Key].A, pairs[group.Key].B,
+                group.Average(vote => VoteCounts.FirstWins(vote.Choice))))];
+    }
+}
+
+/// <summary>A reward model is its request and the model it published; the engine only knows how its training fares.</summary>
+public sealed class RewardRecords(BlobFiles blobs, ArtifactStore artifacts)
+{
+    /// <summary>What lies beside a published reward model's weights.</summary>
+    public const string ReportFile = "reward.json";
+
+    /// <summary>The training's orchestration. No run's id has a dot.</summary>
+    public static string InstanceOf(string rewardId)
+    {
+        return $"reward.{rewardId}";
+    }
+
+    /// <summary>Records a request and starts its training; false when another request has its id.</summary>
+    public async Task<bool> StartAsync(DurableTaskClient engine, RewardRequest request, CancellationToken cancellation)
+    {
+        string id = request.RewardId!;
+        var body = BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(request, ContractsJson.Indented));
+        if (!await blobs.TryCreateAsync(BlobPaths.Reward(id), body, cancellation)
+            && await blobs.ReadTextAsync(BlobPaths.Reward(id), cancellation) != body.ToString())
+            return false;
+        await engine.StartOnceAsync(FunctionNames.RewardModel, InstanceOf(id), new RewardState(id, request.Base, request.Training.Folds), cancellation);
+        return true;
+    }
+
+    /// <summary>The request of a reward model, or null when there is none.</summary>
+    public Task<RewardRequest?> FindAsync(string rewardId, CancellationToken cancellation)
+    {
+        return Regex.IsMatch(rewardId, RunId.Pattern)
+            ? blobs.ReadJsonAsync<RewardRequest>(BlobPaths.Reward(rewardId), cancellation)
+            : Task.FromResult<RewardRequest?>(null);
+    }
+
+    /// <summary>What is known of a reward model, or null when there is none.</summary>
+    public async Task<RewardView?> FindAsync(DurableTaskClient engine, string rewardId, CancellationToken cancellation)
+    {
+        if (await FindAsync(rewardId, cancellation) is not { } request) return null;
+        var instance = await engine.GetInstanceAsync(InstanceOf(rewardId), getInputsAndOutputs: true, cancellation);
+        var published = await FindOutcomeAsync(rewardId, cancellation);
+        string status = published is not null ? nameof(OrchestrationRuntimeStatus.Completed) : instance?.RuntimeStatus.ToString() ?? "NotStarted";
+        return new RewardView(rewardId, status, instance?.ReadCustomStatusAs<RewardProgress>(), published, instance?.ReadFailure(), request);
+    }
+
+    /// <summary>What a reward model came to; null before it is published, and of models that came from elsewhere.</summary>
+    public async Task<RewardOutcome?> FindOutcomeAsync(string rewardId, CancellationToken cancellation)
+    {
+        var manifest = await artifacts.FindAsync<object>(BlobPaths.Model(rewardId), cancellation);
+        if (manifest?.Files.FirstOrDefault(file => file.Name == ReportFile) is not { } report) return null;
+        return JsonSerializer.Deserialize<RewardOutcome>(await artifacts.ReadAsync(report, cancellation), ContractsJson.Options);
+    }
+}

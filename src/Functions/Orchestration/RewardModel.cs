@@ -1,0 +1,36 @@
+using Microsoft.Azure.Functions.Worker;
+using Microsoft.DurableTask;
+using RlhfFunctions.Contracts;
+
+namespace RlhfFunctions.Orchestration;
+
+/// <summary>
+/// Trains a reward model from votes: one training for each part of the prompts, which is held out, and one on all of them, whose
+/// model is kept. They are independent, so they run side by side; each goes from checkpoint to checkpoint.
+/// </summary>
+public static class RewardModel
+{
+    [Function(FunctionNames.RewardModel)]
+    public static async Task<RewardOutcome> Run([OrchestrationTrigger] TaskOrchestrationContext context, RewardState state)
+    {
+        string model = await context.CallActivityAsync<string>(FunctionNames.PrepareModel, new PrepareModelInput(state.Base), ActivityRetries.Default);
+        await context.CallActivityAsync<int>(FunctionNames.CollectPreferences, new CollectPreferencesInput(state.RewardId), ActivityRetries.Default);
+
+        var done = new RewardProgress[state.Folds + 1];
+        int[] chunks = await Task.WhenAll(Enumerable.Range(0, state.Folds + 1).Select(Train));
+        return await context.CallActivityAsync<RewardOutcome>(
+            FunctionNames.PublishReward, new PublishRewardInput(state.RewardId, model, chunks), ActivityRetries.Default);
+
+        async Task<int> Train(int training)
+        {
+            for (int chunk = 0; ; chunk++)
+            {
+                var input = new TrainRewardInput(state.RewardId, model, training < state.Folds ? training : null, chunk);
+                var result = await context.CallActivityAsync<TrainRewardResult>(FunctionNames.TrainReward, input, ActivityRetries.Default);
+                done[training] = new RewardProgress(result.Step, result.Steps);
+                context.SetCustomStatus(new RewardProgress(done.Sum(part => part?.Step ?? 0), done.Max(part => part?.Steps ?? 0) * done.Length));
+                if (result.Step == result.Steps) return chunk + 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.Reports;
+
+namespace RlhfFunctions.Functions.Tests.EndToEnd;
+
+/// <summary>A campaign over HTTP, in two browsers at once, through a killed host, to a reward model.</summary>
+public sealed class CampaignTests
+{
+    private const string Id = "garden";
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    [Fact]
+    public async Task Votes_of_two_annotators_outlive_the_host_and_become_a_reward_model()
+    {
+        using var app = new LocalApp();
+        await app.StartAsync();
+        using (var answer = await app.Http.PostAsJsonAsync("/api/campaigns", Request, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+        using (var again = await app.Http.PostAsJsonAsync("/api/campaigns", Request, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, again.StatusCode);
+        using (var other = await app.Http.PostAsJsonAsync("/api/campaigns", Request with { Seed = 99 }, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Conflict, other.StatusCode);
+        await WaitAsync(app, async () => (await GetAsync<CampaignView>(app, $"/api/campaigns/{Id}")).Status == "Open");
+
+        // Two at once, and the host is killed in the middle of it: what was acknowledged is there afterwards.
+        var kept = (await Task.WhenAll(VoteAsync(app, "ann", 10), VoteAsync(app, "bob", 10))).SelectMany(ids => ids).ToArray();
+        await app.WaitUntilSavedAsync(BlobPaths.Votes(Id, "bob"), Patience);
+        await Task.Delay(TimeSpan.FromSeconds(6)); // Azurite's books of the last blocks; storage in Azure has none of that
+        await app.KillHostAsync();
+        await app.StartAsync();
+        kept = [.. kept, .. (await Task.WhenAll(VoteAsync(app, "ann", 40), VoteAsync(app, "bob", 40))).SelectMany(ids => ids)];
+        var events = await EventsAsync(app);
+        Assert.Equal(kept.Order(), events.Select(e => e.Vote.Id).Order());
+        Assert.All(events.Where(e => e.Vote.Round == 0).GroupBy(e => e.Vote.Pair), group => Assert.Single(group.Select(e => e.Annotator).Distinct())); // nobody judged what the other did
+        Assert.Equal(Request.Pairs, events.Where(e => e.Vote.Round == 0).Select(e => e.Vote.Pair).Distinct().Count());
+
+        // Sent again it changes nothing, and a pair that is not there is refused.
+        using (var again = await PostAsync(app, "ann", events[0].Vote)) Assert.Equal(HttpStatusCode.OK, again.StatusCode);
+        Assert.Equal(events.Count, (await EventsAsync(app)).Count);
+        using (var wrong = await PostAsync(app, "ann", events[0].Vote with { Id = "another-one", Pair = 5000 })) Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
+
+        string dpo = await app.Http.GetStringAsync(new Uri($"/api/campaigns/{Id}/export", UriKind.Relative));
+        using (var line = JsonDocument.Parse(dpo.Split('\n')[0]))
+            Assert.Equal(["prompt", "chosen", "rejected"], line.RootElement.EnumerateObject().Select(p => p.Name));
+        string kto = await app.Http.GetStringAsync(new Uri($"/api/campaigns/{Id}/export?format=kto", UriKind.Relative));
+        Assert.Equal(2 * dpo.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length, kto.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        var statistics = await GetAsync<VoteStatistics>(app, $"/api/campaigns/{Id}/statistics");
+        Assert.Equal(["ann", "bob"], statistics.Annotators.Select(a => a.Annotator));
+        Assert.Contains("Krippendorff", await app.Http.GetStringAsync(new Uri($"/api/campaigns/{Id}/statistics?format=html", UriKind.Relative)), StringComparison.Ordinal);
+
+        var reward = new RewardRequest { RewardId = "short", CampaignId = Id, Base = "file:samples/models/llama", Training = new() { Folds = 2, LearningRate = 1e-3 } };
+        using (var answer = await app.Http.PostAsJsonAsync("/api/rewards", reward, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+        await WaitAsync(app, async () =>
+        {
+            var view = await GetAsync<RewardView>(app, "/api/rewards/short");
+            Assert.False(view.Status == "Failed", view.Failure);
+            return view.Outcome is not null;
+        });
+        var outcome = (await GetAsync<RewardView>(app, "/api/rewards/short")).Outcome!;
+        Assert.InRange(outcome.Report.Decided, 4, Request.Pairs);
+        Assert.Contains("Reliability", await app.Http.GetStringAsync(new Uri("/api/rewards/short/report", UriKind.Relative)), StringComparison.Ordinal);
+
+        using (var gone = await app.Http.DeleteAsync(new Uri($"/api/campaigns/{Id}/votes/ann", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+        Assert.All(await EventsAsync(app), e => Assert.Equal("bob", e.Annotator));
+    }
+
+    [Fact]
+    public async Task The_page_is_driven_by_keyboard_through_twenty_votes_and_loses_none_offline()
+    {
+        using var app = new LocalApp();
+        await app.StartAsync();
+        using (await app.Http.PostAsJsonAsync("/api/campaigns", Request, ContractsJson.Options)) { }
+        await WaitAsync(app, async () => (await GetAsync<CampaignView>(app, $"/api/campaigns/{Id}")).Status == "Open");
+
+        await using var browser = await Browser.StartAsync();
+        await browser.ShowAsync($"{app.Http.BaseAddress}api/campaigns/{Id}/page?annotator=kim", 400);
+        const string Dialogue = "document.getElementById('dialogue').textContent";
+        await UntilAsync(browser, $"{Dialogue} !== ''");
+        Assert.InRange(await browser.EvaluateAsync<int>("document.documentElement.scrollWidth"), 1, 400); // nothing sticks out
+        Assert.InRange(await browser.EvaluateAsync<double>(PagesInBrowserTests.LowestContrast), 4.5, 21);
+        Assert.Equal("", await browser.FindViolationsAsync());
+        Assert.Equal(0, await browser.EvaluateAsync<int>("[...document.querySelectorAll('button, input, textarea')].filter(e => !(e.labels?.length || e.textContent.trim())).length"));
+        string[] keys = ["1", "2", "t", "x", "s"];
+        for (int vote = 0; vote < 20; vote++)
+        {
+            if (vote == 10)
+            {
+                // The line is gone for the next votes, and back afterwards.
+                await browser.EvaluateAsync<int>("(window.realFetch = fetch, window.fetch = () => Promise.reject(new Error('offline')), 0)");
+            }
+
+            string before = await browser.EvaluateAsync<string>($"{Dialogue} + keyOf(shown)");
+            await browser.PressAsync(keys[vote % keys.Length], keys[vote % keys.Length].ToUpperInvariant()[0]);
+            if (vote == 12)
+            {
+                await UntilAsync(browser, "document.getElementById('status').textContent.includes('No connection: 3 kept')");
+                await browser.EvaluateAsync<int>("(window.fetch = window.realFetch, dispatchEvent(new Event('online')), 0)");
+            }
+
+            await UntilAsync(browser, $"!!shown && {Dialogue} + keyOf(shown) !== {JsonSerializer.Serialize(before)}");
+        }
+
+        await UntilAsync(browser, "document.getElementById('status').textContent.includes('All sent')");
+        Assert.Equal(20, (await EventsAsync(app)).Count);
+        await browser.PressAsync("u", 'U');
+        await UntilAsync(browser, "document.getElementById('status').textContent.startsWith('19 of') && document.getElementById('status').textContent.includes('All sent')");
+        Assert.Equal(21, (await EventsAsync(app)).Count); // the taking back is an event too
+        Assert.Equal("true", await browser.EvaluateAsync<string>("(document.getElementById('differences').click(), document.getElementById('differences').getAttribute('aria-pressed'))"));
+        Assert.True(await browser.EvaluateAsync<int>("document.querySelectorAll('mark').length") > 0);
+    }
+
+    private static CampaignRequest Request { get; } = new()
+    {
+        CampaignId = Id,
+        Seed = 5,
+        Model = new ModelSettings { Source = "file:samples/models/llama" },
+        Dialogues = "file:samples/dialogues/validation.csv",
+        Pairs = 30,
+        Overlap = 0,
+        GoldShare = 0, // gold pairs are everybody's
+        RepeatShare = 0.1,
+        Generation = new GenerationSettings { MaxNewTokens = 24 },
+    };
+
+    /// <summary>Votes for the shorter one, as long as there is something to judge, up to so many.</summary>
+    private static async Task<IReadOnlyList<string>> VoteAsync(LocalApp app, string annotator, int most)
+    {
+        var kept = new List<string>();
+        while (kept.Count < most)
+        {
+            var next = await GetAsync<NextPairs>(app, $"/api/campaigns/{Id}/next?annotator={annotator}&count=2");
+            if (next.Pairs.Count == 0) break;
+            foreach (var pair in next.Pairs)
+            {
+                var vote = new VoteMessage
+                {
+                    Id = Guid.NewGuid().ToString("n"),
+                    Pair = pair.Pair,
+                    Round = pair.Round,
+                    Choice = pair.First.Length < pair.Second.Length ? ShownChoice.First : ShownChoice.Second,
+                    Seconds = 2,
+                };
+                using var answer = await PostAsync(app, annotator, vote);
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                kept.Add(vote.Id);
+            }
+        }
+
+        return kept;
+    }
+
+    private static Task<HttpResponseMessage> PostAsync(LocalApp app, string annotator, VoteMessage vote)
+    {
+        return app.Http.PostAsJsonAsync($"/api/campaigns/{Id}/votes", new VotesMessage { Annotator = annotator, Votes = [vote] }, ContractsJson.Options);
+    }
+
+    private static async Task<IReadOnlyList<VoteEvent>> EventsAsync(LocalApp app)
+    {
+        string lines = await app.Http.GetStringAsync(new Uri($"/api/campaigns/{Id}/export?format=events", UriKind.Relative));
+        return [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonSerializer.Deserialize<VoteEvent>(line, ContractsJson.Options)!)];
+    }
+
+    private static async Task<T> GetAsync<T>(LocalApp app, string path)
+    {
+        return (await app.Http.GetFromJsonAsync<T>(path, ContractsJson.Options))!;
+    }
+
+    private static async Task WaitAsync(LocalApp app, Func<Task<bool>> until)
+    {
+        for (var deadline = DateTime.UtcNow + Patience; !await until(); await Task.Delay(200))
+            Assert.True(DateTime.UtcNow < deadline, $"It took longer than {Patience} at {app.Http.BaseAddress}.");
+    }
+
+    private static async Task UntilAsync(Browser browser, string condition)
+    {
+        for (var deadline = DateTime.UtcNow.AddSeconds(60); !await browser.EvaluateAsync<bool>(condition); await Task.Delay(50))
+            Assert.True(DateTime.UtcNow < deadline, $"Never true on the page: {condition}");
+    }
+}

@@ -1,0 +1,97 @@
+using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Policy;
+using RlhfFunctions.Ml.Rollout;
+using RlhfFunctions.Ml.Tests.Policy;
+using RlhfFunctions.Ml.Tests.Rollout;
+using static TorchSharp.torch;
+
+namespace RlhfFunctions.Ml.Tests.Learning;
+
+public sealed class MiniBatchTests
+{
+    private static readonly RolloutPlan Plan = new()
+    {
+        RunSeed = 1,
+        Step = 0,
+        FirstSample = 0,
+        Generation = new() { MaxNewTokens = 9 },
+        KlPenalty = KlPenalty.Kl,
+        ScoringBatchSize = 4,
+    };
+
+    [Fact]
+    public void Threads_change_no_more_than_rounding_and_give_the_same_bits_each_time()
+    {
+        var one = Gradients(threads: 1, recomputes: false);
+        var two = Gradients(threads: 2, recomputes: false);
+        Assert.Equal(two, Gradients(threads: 2, recomputes: false));
+        Assert.Contains(one, gradient => gradient != 0);
+        Assert.Equal(one, two, (a, b) => Math.Abs(a - b) < 1e-4);
+    }
+
+    [Fact]
+    public void Blocks_that_are_computed_once_more_give_the_same_gradients()
+    {
+        Assert.Equal(Gradients(threads: 1, recomputes: false), Gradients(threads: 1, recomputes: true), (a, b) => Math.Abs(a - b) < 1e-5);
+    }
+
+    [Fact]
+    public void Scores_stand_in_the_order_that_was_asked_for()
+    {
+        using var scope = NewDisposeScope();
+        var policy = TinyPolicy.Create();
+        var samples = Samples(policy);
+        int[] rows = [5, 0, 6, 3, 1];
+        get_num_threads();
+        set_num_threads(2);
+        try
+        {
+            using var batch = MiniBatch.Score(policy, samples, rows, 1);
+            Assert.All(rows.Select((row, i) => (row, i)), at =>
+            {
+                using var alone = MiniBatch.Score(policy, samples, [at.row], 1);
+                var expected = alone.LogProbs[0].data<float>().ToArray();
+                Assert.Equal(expected, batch.LogProbs[at.i].data<float>().ToArray()[..expected.Length], (a, b) => Math.Abs(a - b) < 1e-4);
+            });
+        }
+        finally
+        {
+            set_num_threads(1);
+        }
+    }
+
+    [Fact]
+    public void A_step_that_recomputes_leaves_no_tensors_behind()
+    {
+        NoLeaks.In(() => Gradients(threads: 1, recomputes: true));
+    }
+
+    private static IReadOnlyList<RolloutSample> Samples(TrainedPolicy policy) => RolloutCollector.Collect(
+        policy, TokenShareReward.Decode, new TokenShareReward(5), TinyPolicy.Prompts(7), Plan, CancellationToken.None);
+
+    /// <summary>Of log-probabilities and values of some samples, end to end.</summary>
+    private static float[] Gradients(int threads, bool recomputes)
+    {
+        using var scope = NewDisposeScope();
+        var policy = TinyPolicy.Create();
+        policy.Model.Recomputes = recomputes;
+        var samples = Samples(policy);
+        get_num_threads();
+        set_num_threads(threads);
+        try
+        {
+            using var batch = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, 7)], 1);
+            (batch.LogProbs.sum() + batch.Values!.square().sum()).backward();
+            batch.Backward();
+            return [.. policy.Parameters.SelectMany(named => named.Value.grad!.cpu().data<float>().ToArray())];
+        }
+        finally
+        {
+            set_num_threads(1);
+            policy.Adapter.Dispose();
+            policy.ValueHead?.Dispose();
+            policy.Model.Dispose();
+        }
+    }
+}
