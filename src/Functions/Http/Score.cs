@@ -27,10 +27,18 @@ public sealed class Score(
         var run = policies.Here(await requests.GetAsync(id, cancellation));
         if (run.Reward is not { Terms: var terms })
             return new Problem(409, "no-reward", "The run has no reward.", $"Run {id} learns from preferences. Name another run, whose request has reward.terms.").ToResult();
+        if (request.References is null && terms.Any(term => term is RougeTerm))
+        {
+            return Problem.Invalid("The request cannot be answered as it stands.", new Dictionary<string, string[]>
+            {
+                ["references"] = [$"are needed: the reward of run {id} compares each text with one."],
+            }).ToResult();
+        }
+
         return Answers.Json(await limits.InTurnAsync(async () =>
         {
             using var reward = await classifiers.RewardAsync(prepared, run, cancellation);
-            var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text));
+            var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text, request.References?[i]));
             var scores = reward.Reward.Score([.. responses], cancellation);
             return new ScoreAnswer(id, [.. scores.Select(score => new ScoredText(
                 score.Score, score.HateProbability, terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
