@@ -84,6 +84,9 @@ public sealed record ScoreRequest
     /// <summary>The prompt of each, for a reward that reads it; null: none.</summary>
     public IReadOnlyList<string>? Prompts { get; init; }
 
+    /// <summary>What a human answered to each, for a reward that compares; null: not known.</summary>
+    public IReadOnlyList<string>? References { get; init; }
+
     /// <summary>The finished run whose reward judges; null: that of the adapter that serves.</summary>
     [RegularExpression(Contracts.RunId.Pattern, ErrorMessage = Contracts.RunId.Rule)]
     public string? RunId { get; init; }

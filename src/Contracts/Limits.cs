@@ -9,7 +9,7 @@ public sealed record Limits
     [Range(1, int.MaxValue)]
     public int BodyBytes { get; init; } = 4 << 20;
 
-    /// <summary>Seconds in which every address but generate answers, or says 503.</summary>
+    /// <summary>Seconds in which every address answers, or says 503; but for those that write, score or upload.</summary>
     [Range(1, 200)]
     public int AnswerSeconds { get; init; } = 8;
 

@@ -56,6 +56,8 @@ public static class RequestValidation
         if (request.Texts.Count == 0) Add(errors, "texts", $"must hold 1 to {limits.Prompts} texts.");
         if (request.Prompts is { } prompts && prompts.Count != request.Texts.Count)
             Add(errors, "prompts", $"must be as many as the texts, {request.Texts.Count}, but are {prompts.Count}.");
+        if (request.References is { } references && references.Count != request.Texts.Count)
+            Add(errors, "references", $"must be as many as the texts, {request.Texts.Count}, but are {references.Count}.");
         return errors.ToDictionary(error => error.Key, error => error.Value.ToArray());
     }
 

@@ -11,7 +11,15 @@ internal static partial class DurableClientExtensions
         this DurableTaskClient client, string orchestrator, string instanceId, object input, CancellationToken cancellation)
     {
         if (await client.GetInstanceAsync(instanceId, cancellation: cancellation) is not null) return;
-        await client.ScheduleNewOrchestrationInstanceAsync(orchestrator, input, new StartOrchestrationOptions(instanceId), cancellation);
+        try
+        {
+            await client.ScheduleNewOrchestrationInstanceAsync(orchestrator, input, new StartOrchestrationOptions(instanceId), cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            // Of several that start it at once the engine takes one; the others found it missing a moment ago, and find it now.
+            if (await client.GetInstanceAsync(instanceId, cancellation: cancellation) is null) throw;
+        }
     }
 
     /// <summary>

@@ -25,19 +25,23 @@ public sealed class Score(
         if (await runs.FindFinishedAsync(id, cancellation) is not { Result.Prepared: var prepared }) return Problem.NotFinished(id).ToResult();
 
         var run = policies.Here(await requests.GetAsync(id, cancellation));
-        if (run.Reward is not { } rewarded || rewarded.Terms.Any(term => term is RougeTerm))
+        if (run.Reward is not { Terms: var terms })
+            return new Problem(409, "no-reward", "The run has no reward.", $"Run {id} learns from preferences. Name another run, whose request has reward.terms.").ToResult();
+        if (request.References is null && terms.Any(term => term is RougeTerm))
         {
-            return new Problem(409, "no-reward", "The run has no reward that could score texts alone.",
-                $"Run {id} has learned from preferences, or from comparisons with references. Name a run that has learned by a reward as runId.").ToResult();
+            return Problem.Invalid("The request cannot be answered as it stands.", new Dictionary<string, string[]>
+            {
+                ["references"] = [$"are needed: the reward of run {id} compares each text with one."],
+            }).ToResult();
         }
 
         return Answers.Json(await limits.InTurnAsync(async () =>
         {
             using var reward = await classifiers.RewardAsync(prepared, run, cancellation);
-            var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text));
+            var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text, request.References?[i]));
             var scores = reward.Reward.Score([.. responses], cancellation);
             return new ScoreAnswer(id, [.. scores.Select(score => new ScoredText(
-                score.Score, score.HateProbability, rewarded.Terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
+                score.Score, score.HateProbability, terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
         }));
     }
 }

@@ -29,8 +29,8 @@ public sealed class StartRun(RunRecords runs, RequestChecks checks, RunEstimates
         if (await checks.CheckAsync(request, cancellation) is { Count: > 0 } errors)
             return Problem.Invalid("The run request cannot be run as it stands.", errors).ToResult();
 
-        if (http.Flag("validate")) return Answers.Json(await estimates.EstimateAsync(request, cancellation));
         request = request with { Training = request.Training }; // with its defaults, so that a later version's change nothing
+        if (http.Flag("validate")) return Answers.Json(await estimates.EstimateAsync(request, cancellation));
         switch (await runs.StartAsync(client, request, cancellation))
         {
             case StartResult.IdTaken:

@@ -16,6 +16,11 @@ public sealed class RunCancellation(BlobFiles blobs)
         return blobs.ReplaceAsync(BlobPaths.CancelMark(runId), BinaryData.FromString(""), cancellation);
     }
 
+    public async Task<bool> IsMarkedAsync(string runId, CancellationToken cancellation)
+    {
+        return await blobs.FindLengthAsync(BlobPaths.CancelMark(runId), cancellation) is not null;
+    }
+
     public Task UnmarkAsync(string runId, CancellationToken cancellation)
     {
         return blobs.DeleteAsync(BlobPaths.CancelMark(runId), cancellation);
@@ -30,16 +35,23 @@ public sealed class RunCancellation(BlobFiles blobs)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        if (await IsCancelledAsync(runId, cancellation)) throw new OperationCanceledException($"Run {runId} was cancelled.");
+        await ThrowIfCancelledAsync();
         var watch = Task.Run(() => StopWhenCancelledAsync(runId, stop, done.Token), CancellationToken.None);
         try
         {
-            return await work(stop.Token);
+            var result = await work(stop.Token);
+            await ThrowIfCancelledAsync(); // what came of it is not written then
+            return result;
         }
         finally
         {
             await done.CancelAsync();
             await watch;
+        }
+
+        async Task ThrowIfCancelledAsync()
+        {
+            if (await IsCancelledAsync(runId, cancellation)) throw new OperationCanceledException($"Run {runId} was cancelled.");
         }
     }
 
@@ -60,7 +72,7 @@ public sealed class RunCancellation(BlobFiles blobs)
 
     private async Task<bool> IsCancelledAsync(string runId, CancellationToken cancellation)
     {
-        return await blobs.FindLengthAsync(BlobPaths.CancelMark(runId), cancellation) is not null
+        return await IsMarkedAsync(runId, cancellation)
             || await blobs.FindLengthAsync(BlobPaths.Request(runId), cancellation) is null;
     }
 }

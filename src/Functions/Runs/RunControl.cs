@@ -13,6 +13,7 @@ public sealed class RunControl(
     RunRecords runs, RunRequests requests, Checkpoints checkpoints, RunEvents events, RunCancellation cancellations, PublishedAdapters adapters, BlobFiles blobs)
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Lets a run pause: what it has begun ends, and nothing more begins.</summary>
     public async Task<string?> SuspendAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
@@ -29,6 +30,8 @@ public sealed class RunControl(
     public async Task<string?> ResumeAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
     {
         var instance = await engine.GetInstanceAsync(runId, getInputsAndOutputs: true, cancellation);
+        if (IsUnderWay(instance?.RuntimeStatus) && await cancellations.IsMarkedAsync(runId, cancellation))
+            return "It is being cancelled. Ask again when its status is Terminated.";
         switch (instance?.RuntimeStatus)
         {
             case OrchestrationRuntimeStatus.Suspended:
@@ -79,12 +82,18 @@ public sealed class RunControl(
         for (; IsUnderWay(await FindStatusAsync(engine, runId, cancellation)); await Task.Delay(LookEvery, cancellation)) { }
         await engine.PurgeInstanceAsync(runId, cancellation: cancellation);
 
-        // Manifests first, for an artefact is whole or not there; the request late, for while it is there this can be asked again; and
-        // then the mark, so that what still computes finds one of the two.
-        var order = new Dictionary<string, int> { [BlobPaths.Request(runId)] = 1, [BlobPaths.CancelMark(runId)] = 2 };
-        var listed = await blobs.ListAsync(BlobPaths.Run(runId) + "/", cancellation);
-        foreach (var blob in listed.OrderBy(blob => order.GetValueOrDefault(blob.Path, blob.Path.EndsWith("/manifest.json", StringComparison.Ordinal) ? -1 : 0)))
-            await blobs.DeleteAsync(blob.Path, cancellation);
+        // The request goes late, for while it is there this can be asked again; and then the mark, so that what still computes finds one
+        // of the two. What was being written when the mark was set is there at the next look.
+        string[] last = [BlobPaths.Request(runId), BlobPaths.CancelMark(runId)];
+        for (int deleted = -1; deleted != 0; await Task.Delay(LookAgain, cancellation))
+        {
+            var left = (await blobs.ListAsync(BlobPaths.Run(runId) + "/", cancellation)).Select(blob => blob.Path).Except(last).ToList();
+            // Manifests first: an artefact is whole or not there.
+            foreach (string path in left.OrderBy(path => !path.EndsWith("/manifest.json", StringComparison.Ordinal))) await blobs.DeleteAsync(path, cancellation);
+            deleted = left.Count;
+        }
+
+        foreach (string path in last) await blobs.DeleteAsync(path, cancellation);
         return null;
     }
 

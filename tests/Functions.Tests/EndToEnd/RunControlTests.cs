@@ -33,17 +33,20 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         await RefusedAsync(wrong, HttpStatusCode.BadRequest, "validate");
     }
 
-    [Fact]
-    public async Task Eight_posts_at_once_with_one_key_are_one_run()
+    [Theory]
+    [InlineData("breakfast")]
+    [InlineData("lunch")]
+    [InlineData("dinner")]
+    public async Task Eight_posts_at_once_with_one_key_are_one_run(string key)
     {
-        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => PostWithKeyAsync("lunch", seed: 5)));
-        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => PostWithKeyAsync(key, seed: 5)));
+        foreach (var answer in answers) Assert.True(answer.StatusCode == HttpStatusCode.Accepted, $"{answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
         var bodies = await Task.WhenAll(answers.Select(answer => answer.Content.ReadFromJsonAsync<JsonElement>()));
         string id = Assert.Single(bodies.Select(body => body.GetProperty("runId").GetString()!).Distinct());
         var runs = await Http.GetFromJsonAsync<RunListItem[]>("/api/runs?tag=keyed", ContractsJson.Options);
         Assert.Equal((id, "By key"), (Assert.Single(runs!).RunId, runs![0].Name));
 
-        using var other = await PostWithKeyAsync("lunch", seed: 6);
+        using var other = await PostWithKeyAsync(key, seed: 6);
         await RefusedAsync(other, HttpStatusCode.Conflict, id);
         using var tooLong = await PostWithKeyAsync(new string('k', 256), seed: 5);
         await RefusedAsync(tooLong, HttpStatusCode.BadRequest, "Idempotency-Key");
@@ -141,6 +144,21 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         Assert.Equal(0, await CountAsync());
         using var nothing = await Http.DeleteAsync(new Uri("/api/runs/lives", UriKind.Relative));
         await RefusedAsync(nothing, HttpStatusCode.NotFound, "lives");
+    }
+
+    [Fact]
+    public async Task A_run_of_which_only_the_request_is_there_is_taken_up_and_another_is_deleted()
+    {
+        foreach (string id in new[] { "only-asked", "only-deleted" })
+            await finished.App.WriteBlobAsync(BlobPaths.Request(id), BinaryData.FromObjectAsJson(TinyRun.Request(id, steps: 500), ContractsJson.Options));
+        await DoAsync("only-asked/cancel", HttpStatusCode.Conflict);
+        await DoAsync("only-asked/resume", HttpStatusCode.Accepted);
+        await finished.App.WaitAsync("only-asked", view => view.Status == "Running", Patience);
+        foreach (string id in new[] { "only-asked", "only-deleted" })
+        {
+            using var gone = await Http.DeleteAsync(new Uri($"/api/runs/{id}", UriKind.Relative));
+            Assert.True(gone.StatusCode == HttpStatusCode.NoContent, $"{gone.StatusCode} {await gone.Content.ReadAsStringAsync()}");
+        }
     }
 
     [Theory]

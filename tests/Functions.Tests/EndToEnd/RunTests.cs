@@ -36,7 +36,7 @@ public sealed class RunTests(RunTests.FinishedRun finished)
         using var evaluation = JsonDocument.Parse(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Evaluation)));
         var root = evaluation.RootElement;
         Assert.Equal(
-            ["runId", "seed", "steps", "nothingToUnlearn", "before", "after", "kl", "secondsByStage", "usage", "samples"],
+            ["runId", "seed", "steps", "nothingToUnlearn", "before", "after", "kl", "secondsByStage", "usage", "cost", "samples"],
             root.EnumerateObject().Select(field => field.Name));
         foreach (string side in new[] { "before", "after" })
         {

@@ -143,6 +143,17 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 4, 5, 6, 7, 8, 9], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
     }
 
+    [Fact]
+    public async Task A_run_that_had_ended_goes_on_from_its_last_whole_checkpoint()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step - 1);
+        await engine.StartAsync();
+        Assert.Equal(Steps, (await OutcomeAsync(engine, Request with { Step = 7, IsRestarted = true })).Steps);
+        Assert.Equal(new RepairRunInput("run", 7), Assert.Single(InputsOf<RepairRunInput>(engine)));
+        Assert.Equal([6, 7, 8, 9], InputsOf<PpoUpdateInput>(engine).Select(update => update.Step));
+    }
+
     [Theory]
     [InlineData(null, Steps)]
     [InlineData("too far", 5)]
