@@ -154,8 +154,9 @@ public sealed class PublishReward(RewardRecords rewards, ArtifactStore artifacts
         string[] own = [ModelFolder.ConfigFile, ModelFolder.WeightsFile];
         var files = own.ToDictionary(name => name, name => kept[name]);
         files[RewardRecords.ReportFile] = JsonSerializer.SerializeToUtf8Bytes(outcome, ContractsJson.Indented);
-        var tokenizer = (await artifacts.GetAsync<object>(input.BaseModel, cancellation)).Files.Where(file => IsTokenizers(file.Name));
-        return new NewArtifact<RewardOutcome>(files, outcome) { Stored = [.. tokenizer] };
+        foreach (var file in (await artifacts.GetAsync<object>(input.BaseModel, cancellation)).Files.Where(file => IsTokenizers(file.Name)))
+            files[file.Name] = await artifacts.ReadAsync(file, cancellation); // an artefact has no files of another's
+        return new NewArtifact<RewardOutcome>(files, outcome);
 
         Task<IReadOnlyDictionary<string, byte[]>> LastAsync(int? fold, int chunks) =>
             artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, fold, chunks - 1), cancellation);

@@ -21,7 +21,7 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         ["an unknown id"] = (Request with { Generation = new GenerationSettings { EndOfTextIds = [2, 99_999] } }, "generation.endOfTextIds", "one is 99999"),
         ["the judge's label"] = (Request with { Evaluation = Request.Evaluation with { HateLabel = "rude" } }, "evaluation.hateLabel", "no label \"rude\""),
         ["a reward's label"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/reward", Label = "polite" }), "reward.terms[0].label", "no label \"polite\""),
-        ["no classifier"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/llama" }), "reward.terms[0].source", "model_type"),
+        ["no classifier"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/llama" }), "reward.terms[0].source", "a language model"),
         ["a classifier as base"] = (Request with { Model = new ModelSettings { Source = "file:samples/models/judge" } }, "model.source", "model_type"),
         ["a folder outside"] = (Request with { Model = new ModelSettings { Source = "file:/etc" } }, "model.source", "RlhfFileRoots"),
         ["a file outside"] = (Request with { Data = Request.Data with { Train = "file:/etc/passwd" } }, "data.train", "RlhfFileRoots"),
