@@ -180,7 +180,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         {
             var next = schedule.GetNextOccurrence(last);
             // One delay holds 49 days at most, and does not notice that the clock was set or the machine slept.
-            while (next - DateTime.UtcNow is { Ticks: > 0 } wait)
+            while (!stopping.IsCancellationRequested && next - DateTime.UtcNow is { Ticks: > 0 } wait)
                 await Task.Delay(wait < TimeSpan.FromMinutes(1) ? wait + TimeSpan.FromMilliseconds(1) : TimeSpan.FromMinutes(1), stopping).ContinueWith(_ => { }, TaskScheduler.Default);
             if (stopping.IsCancellationRequested) return;
             var state = new TimerState(IsPastDue: false, new TimerStatus(last, next, last)); // Next is the one it runs for, as with the Functions host
