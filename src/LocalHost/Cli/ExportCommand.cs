@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Compute;
 using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Ml.Export;
 using RlhfFunctions.Storage;

@@ -1,6 +1,6 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Decoding;
+using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Models;
 
 namespace RlhfFunctions.Ml.Rollout;

@@ -1,10 +1,10 @@
 using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Compute;
-using RlhfFunctions.Sources;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 using TorchSharp;
 

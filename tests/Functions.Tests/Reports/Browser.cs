@@ -1,9 +1,9 @@
-using Deque.AxeCore.Commons;
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Deque.AxeCore.Commons;
 
 namespace RlhfFunctions.Functions.Tests.Reports;
 

@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Sources;
 using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Sources;

@@ -1,6 +1,6 @@
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;

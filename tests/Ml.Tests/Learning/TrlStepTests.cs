@@ -1,10 +1,10 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
 using RlhfFunctions.Ml.Policy;
-using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 

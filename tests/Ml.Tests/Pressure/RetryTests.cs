@@ -1,8 +1,8 @@
 using System.Collections;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Ml.Tests.Policy;
 using RlhfFunctions.Ml.Tests.Rollout;
