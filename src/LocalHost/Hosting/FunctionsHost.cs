@@ -103,8 +103,17 @@ internal sealed class FunctionsHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _worker.LetEnd();
-        await _web.StopAsync();
-        await _web.DisposeAsync();
+        try
+        {
+            // Services that wait for a storage which is no longer there do not look at the time they are given.
+            await _web.StopAsync().WaitAsync(2 * StopTimeout);
+            await _web.DisposeAsync().AsTask().WaitAsync(StopTimeout);
+        }
+        catch (TimeoutException)
+        {
+            // What still waits has nothing to save: the engine's state is in the storage, or lost with it.
+        }
+
         _http.Dispose(); // the worker ends when its last connection is closed
         await _worker.DisposeAsync();
         _logs.Dispose();

@@ -14,10 +14,21 @@ public sealed class KillTests(ITestOutputHelper output)
     private static readonly TimeSpan TakenUpWithin = TimeSpan.FromMinutes(2);
 
     [Theory]
-    [InlineData("host")]
     [InlineData("worker")]
     [InlineData("host and worker")]
-    public async Task A_run_that_is_killed_five_times_ends_in_the_same_bytes(string victim)
+    public Task A_run_that_is_killed_five_times_ends_in_the_same_bytes(string victim)
+    {
+        return KillAsync(victim);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public Task So_does_one_whose_host_alone_is_killed()
+    {
+        return KillAsync("host");
+    }
+
+    private async Task KillAsync(string victim)
     {
         using var app = new LocalApp();
         await app.StartAsync();
@@ -59,10 +70,20 @@ public sealed class AzuriteKillTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_run_whose_Azurite_ends_goes_on_by_itself_also_where_Azurite_forgot_what_it_had_acknowledged(bool kill)
+    [Fact]
+    public Task A_run_whose_Azurite_is_stopped_goes_on_by_itself()
+    {
+        return EndAzuriteAsync(kill: false);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public Task A_run_whose_Azurite_is_killed_goes_on_by_itself_where_it_forgot_what_it_had_acknowledged()
+    {
+        return EndAzuriteAsync(kill: true);
+    }
+
+    private static async Task EndAzuriteAsync(bool kill)
     {
         using var app = new LocalApp();
         await app.StartAsync();
