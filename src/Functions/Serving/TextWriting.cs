@@ -132,23 +132,16 @@ public sealed class TextWriting(Checkpoints checkpoints, PolicyPool policies) : 
     /// <summary>A text that is told as it grows.</summary>
     private sealed class ToldText(int index, LlamaText text, Action<TextPiece>? onPiece)
     {
-        private readonly List<int> _ids = [];
-        private string _told = "";
+        private readonly TextStream _stream = new(text);
 
         public void Add(int id)
         {
-            _ids.Add(id);
-            string now = text.Decode(_ids);
-            // A letter may take several tokens: until the last of them it is none.
-            if (now.Length <= _told.Length || now.EndsWith('\uFFFD') || !now.StartsWith(_told, StringComparison.Ordinal)) return;
-            onPiece!(new TextPiece(index, now[_told.Length..]));
-            _told = now;
+            if (_stream.Append(id) is { Length: > 0 } piece) onPiece!(new TextPiece(index, piece));
         }
 
         public GeneratedText End(GeneratedText whole)
         {
-            string left = whole.Text.StartsWith(_told, StringComparison.Ordinal) ? whole.Text[_told.Length..] : "";
-            onPiece?.Invoke(new TextPiece(index, left) { Whole = whole });
+            onPiece?.Invoke(new TextPiece(index, _stream.End()) { Whole = whole });
             return whole;
         }
     }
