@@ -59,8 +59,9 @@ public sealed class RunCancellation(BlobFiles blobs)
     {
         try
         {
-            for (; !stop.IsCancellationRequested; await Task.Delay(LookEvery, done))
+            while (!stop.IsCancellationRequested)
             {
+                await Task.Delay(LookEvery, done); // it was looked at before the work began
                 if (await IsCancelledAsync(runId, done)) await stop.CancelAsync();
             }
         }
