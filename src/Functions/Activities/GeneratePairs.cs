@@ -102,7 +102,7 @@ public sealed class GeneratePairs(
 
     private async Task<double[][]> ScoreAsync(string reward, (string Policy, string[] Texts)[] written, CancellationToken cancellation)
     {
-        var classifier = TextClassifier.Load(await models.FetchAsync(reward, cancellation), CPU);
+        using var classifier = TextClassifier.Load(await models.FetchAsync(reward, cancellation), CPU);
         if (classifier.LabelCount != 1) throw new InvalidInputException("uncertainBy names a classifier of several labels, where a reward model of one score is needed.");
         var scorer = new ClassifierReward(classifier, PreferenceModels.Label, PreferenceModels.Label);
         return [.. written.Select(column => scorer.Score([.. column.Texts.Select(PromptedResponse.Alone)], cancellation).Select(score => (double)score.Score).ToArray())];
