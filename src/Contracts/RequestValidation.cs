@@ -77,7 +77,7 @@ public static class RequestValidation
             Add(errors, "maxCharacters", $"must be above minCharacters = {request.MinCharacters}.");
         for (int i = 0; i < request.Runs.Count; i++)
         {
-            if (request.Runs[i] is { } run && !System.Text.RegularExpressions.Regex.IsMatch(run, RunId.Pattern)) Add(errors, $"runs[{i}]", RunId.Rule);
+            if (request.Runs[i] is { } run && !RunId.IsValid(run)) Add(errors, $"runs[{i}]", RunId.Rule);
         }
 
         CheckGeneration(request.Generation, (path, message) => Add(errors, path, message));

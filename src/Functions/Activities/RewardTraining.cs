@@ -23,7 +23,7 @@ public sealed class CollectPreferences(RewardRecords rewards, CampaignRecords ca
 
         async Task<NewArtifact<int>> CollectAsync(CancellationToken stop)
         {
-            var request = await rewards.FindAsync(input.RewardId, stop) ?? throw new CorruptArtifactException(BlobPaths.Reward(input.RewardId), "is missing");
+            var request = await rewards.GetAsync(input.RewardId, stop);
             var campaign = await campaigns.FindAsync(request.CampaignId, stop) ?? throw new InvalidInputException($"There is no campaign {request.CampaignId}.");
             var pairs = await campaigns.FindPairsAsync(campaign, stop) ?? throw new InvalidInputException($"The pairs of campaign {request.CampaignId} are not there yet.");
             var preferences = Preference.Of(campaign, pairs, CampaignVotes.Count(await votes.ReadAllAsync(request.CampaignId, stop), pairs));
@@ -66,7 +66,7 @@ public sealed class TrainReward(RewardRecords rewards, ModelFolders models, Comp
 
     private async Task<NewArtifact<TrainRewardResult>> TrainAsync(TrainRewardInput input, CancellationToken cancellation)
     {
-        var request = await rewards.FindAsync(input.RewardId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Reward(input.RewardId), "is missing");
+        var request = await rewards.GetAsync(input.RewardId, cancellation);
         var preferences = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
         var checkpoint = input.Chunk == 0 ? null
             : await artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, input.Fold, input.Chunk - 1), cancellation);
@@ -138,7 +138,7 @@ public sealed class PublishReward(RewardRecords rewards, ArtifactStore artifacts
 
     private async Task<NewArtifact<RewardOutcome>> PublishAsync(PublishRewardInput input, CancellationToken cancellation)
     {
-        var request = await rewards.FindAsync(input.RewardId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Reward(input.RewardId), "is missing");
+        var request = await rewards.GetAsync(input.RewardId, cancellation);
         var preferences = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
         int folds = input.Chunks.Count - 1;
         var scores = new List<float[][]>();

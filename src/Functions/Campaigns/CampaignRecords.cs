@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
@@ -25,10 +24,7 @@ public sealed class CampaignRecords(BlobFiles blobs, ArtifactStore artifacts)
     public async Task<bool> StartAsync(DurableTaskClient engine, CampaignRequest request, CancellationToken cancellation)
     {
         string id = request.CampaignId!;
-        var body = BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(request, ContractsJson.Indented));
-        if (!await blobs.TryCreateAsync(BlobPaths.Campaign(id), body, cancellation)
-            && await blobs.ReadTextAsync(BlobPaths.Campaign(id), cancellation) != body.ToString())
-            return false;
+        if (!await blobs.TryRecordAsync(BlobPaths.Campaign(id), request, cancellation)) return false;
         var state = new CampaignState(id, request.Model.Source, request.Pairs, request.UncertainBy);
         await engine.StartOnceAsync(FunctionNames.Campaign, InstanceOf(id), state, cancellation);
         return true;
@@ -37,7 +33,7 @@ public sealed class CampaignRecords(BlobFiles blobs, ArtifactStore artifacts)
     /// <summary>The request of a campaign, or null when there is no such campaign.</summary>
     public Task<CampaignRequest?> FindAsync(string campaignId, CancellationToken cancellation)
     {
-        return Regex.IsMatch(campaignId, RunId.Pattern)
+        return RunId.IsValid(campaignId)
             ? blobs.ReadJsonAsync<CampaignRequest>(BlobPaths.Campaign(campaignId), cancellation)
             : Task.FromResult<CampaignRequest?>(null);
     }

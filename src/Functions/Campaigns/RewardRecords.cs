@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
@@ -44,10 +43,7 @@ public sealed class RewardRecords(BlobFiles blobs, ArtifactStore artifacts)
     public async Task<bool> StartAsync(DurableTaskClient engine, RewardRequest request, CancellationToken cancellation)
     {
         string id = request.RewardId!;
-        var body = BinaryData.FromBytes(JsonSerializer.SerializeToUtf8Bytes(request, ContractsJson.Indented));
-        if (!await blobs.TryCreateAsync(BlobPaths.Reward(id), body, cancellation)
-            && await blobs.ReadTextAsync(BlobPaths.Reward(id), cancellation) != body.ToString())
-            return false;
+        if (!await blobs.TryRecordAsync(BlobPaths.Reward(id), request, cancellation)) return false;
         await engine.StartOnceAsync(FunctionNames.RewardModel, InstanceOf(id), new RewardState(id, request.Base, request.Training.Folds), cancellation);
         return true;
     }
@@ -55,9 +51,15 @@ public sealed class RewardRecords(BlobFiles blobs, ArtifactStore artifacts)
     /// <summary>The request of a reward model, or null when there is none.</summary>
     public Task<RewardRequest?> FindAsync(string rewardId, CancellationToken cancellation)
     {
-        return Regex.IsMatch(rewardId, RunId.Pattern)
+        return RunId.IsValid(rewardId)
             ? blobs.ReadJsonAsync<RewardRequest>(BlobPaths.Reward(rewardId), cancellation)
             : Task.FromResult<RewardRequest?>(null);
+    }
+
+    /// <summary>The request of a reward model that must be there.</summary>
+    public async Task<RewardRequest> GetAsync(string rewardId, CancellationToken cancellation)
+    {
+        return await FindAsync(rewardId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Reward(rewardId), "is missing");
     }
 
     /// <summary>What is known of a reward model, or null when there is none.</summary>

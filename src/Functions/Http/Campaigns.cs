@@ -69,7 +69,7 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
     {
         var cancellation = http.HttpContext.RequestAborted;
         string annotator = http.Query["annotator"].ToString();
-        if (!System.Text.RegularExpressions.Regex.IsMatch(annotator, RunId.Pattern))
+        if (!RunId.IsValid(annotator))
             return Problem.Invalid("The query does not say who asks.", new Dictionary<string, string[]> { ["annotator"] = [RunId.Rule] }).ToResult();
         int count = int.TryParse(http.Query["count"], out int wanted) ? Math.Clamp(wanted, 1, MostAtOnce) : 1;
         var (request, pairs) = await OpenAsync(id, cancellation);

@@ -50,6 +50,17 @@ public sealed class BlobFiles(BlobServiceClient service)
         }
     }
 
+    /// <summary>Records what a path stands for from now on, or finds it recorded; the same path may not stand for two things.</summary>
+    /// <returns>False when it stands for something else.</returns>
+    public async Task<bool> TryRecordAsync<T>(string path, T value, CancellationToken cancellation)
+        where T : class
+    {
+        var body = Write(value);
+        if (await TryCreateAsync(path, body, cancellation)) return true;
+        var recorded = await ReadJsonAsync<T>(path, cancellation) ?? throw new CorruptArtifactException(path, "is missing");
+        return Write(recorded).ToMemory().Span.SequenceEqual(body.ToMemory().Span);
+    }
+
     /// <summary>A blob's JSON, or null when there is no such blob.</summary>
     /// <exception cref="CorruptArtifactException">It is not the JSON it should be.</exception>
     public async Task<T?> ReadJsonAsync<T>(string path, CancellationToken cancellation)

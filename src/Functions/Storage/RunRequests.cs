@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Storage;
@@ -11,18 +9,15 @@ public sealed class RunRequests(BlobFiles blobs)
 
     /// <summary>Records the request of a new run, or finds the one recorded; the same id may not stand for two requests.</summary>
     /// <returns>False when another request has this id.</returns>
-    public async Task<bool> TryRecordAsync(RunRequest request, CancellationToken cancellation)
+    public Task<bool> TryRecordAsync(RunRequest request, CancellationToken cancellation)
     {
-        byte[] body = JsonSerializer.SerializeToUtf8Bytes(request, ContractsJson.Indented);
-        if (await blobs.TryCreateAsync(BlobPaths.Request(IdOf(request)), BinaryData.FromBytes(body), cancellation)) return true;
-        var recorded = await GetAsync(IdOf(request), cancellation);
-        return JsonSerializer.SerializeToUtf8Bytes(recorded, ContractsJson.Indented).AsSpan().SequenceEqual(body);
+        return blobs.TryRecordAsync(BlobPaths.Request(IdOf(request)), request, cancellation);
     }
 
     /// <summary>The request of a run, or null when there is no such run.</summary>
     public Task<RunRequest?> FindAsync(string runId, CancellationToken cancellation)
     {
-        return Regex.IsMatch(runId, RunId.Pattern)
+        return RunId.IsValid(runId)
             ? blobs.ReadJsonAsync<RunRequest>(BlobPaths.Request(runId), cancellation)
             : Task.FromResult<RunRequest?>(null);
     }
