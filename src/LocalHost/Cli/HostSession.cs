@@ -12,6 +12,7 @@ namespace RlhfFunctions.LocalHost.Cli;
 internal sealed class HostSession : IAsyncDisposable
 {
     private const int Attempts = 5;
+    private static readonly TimeSpan UntilSaved = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
 
     private readonly HostOptions _options;
@@ -21,6 +22,7 @@ internal sealed class HostSession : IAsyncDisposable
     private readonly bool _usesAzurite;
     private readonly CancellationTokenSource _stop = new();
     private Azurite? _azurite;
+    private int _begun;
     private FunctionsHost? _host;
     private Task _watch = Task.CompletedTask;
 
@@ -35,6 +37,8 @@ internal sealed class HostSession : IAsyncDisposable
     }
 
     public Uri Address { get; }
+
+    private string Journal => Path.Combine(_options.DataFolder, "unfinished.json");
 
     /// <exception cref="UserErrorException">A port is taken, Node is missing, the app is not built or does not start, or the like.</exception>
     public static async Task<HostSession> StartAsync(HostOptions options, Action<string> say, CancellationToken cancellation)
@@ -83,6 +87,7 @@ internal sealed class HostSession : IAsyncDisposable
         await _watch.ContinueWith(_ => { }, TaskScheduler.Default);
         if (_host is not null) await _host.DisposeAsync();
         if (_azurite is not null) await _azurite.DisposeAsync();
+        if (_begun > 0) File.Delete(Journal); // Azurite has saved
         _stop.Dispose();
     }
 
@@ -133,10 +138,18 @@ internal sealed class HostSession : IAsyncDisposable
         if (_azurite is { WasLeft: true })
         {
             var (hub, partitions) = HostSettings.ReadTaskHub(_app.Path);
-            await TaskHub.BeginAnewAsync(_azurite.ConnectionString, hub, partitions, cancellation);
+            await TaskHub.BeginAnewAsync(_azurite.ConnectionString, hub, partitions, Journal, cancellation);
+            _ = ForgetAsync(++_begun);
         }
 
         _host = await FunctionsHost.StartAsync(_app, _options.Port, _settings, _options.IsVerbose, cancellation);
+    }
+
+    /// <summary>Deletes the journal when Azurite, which saves every five seconds, has long saved what stands in it.</summary>
+    private async Task ForgetAsync(int begun)
+    {
+        await Task.Delay(UntilSaved, _stop.Token);
+        if (begun == _begun) File.Delete(Journal);
     }
 
     private async Task WatchAsync()

@@ -26,6 +26,9 @@ internal sealed class SoakCommand : IDisposable
     /// <summary>Kills fall within this after a run got on, which is longer than any of its activities takes.</summary>
     private static readonly TimeSpan LongestActivity = TimeSpan.FromSeconds(2);
 
+    /// <summary>Where Azurite saves that there is a request, and that the engine has it.</summary>
+    private static readonly string[] Books = ["__azurite_db_blob__.json", "__azurite_db_table__.json"];
+
     private readonly SoakOptions _options;
     private readonly IAnsiConsole _console;
     private readonly string _data;
@@ -84,7 +87,7 @@ internal sealed class SoakCommand : IDisposable
             await Task.Delay(draws.NextDouble() * LongestActivity, cancellation);
             string victim = draws.Next(8) switch { 0 => "Azurite", <= 3 => "host", _ => "worker" }; // after Azurite's death seconds of work are done again
             _console.WriteLine($"{DateTime.Now:T} kill {kill} of {_options.Kills}: {victim}, run {runs[^1]}, {last.Progress?.Phase.ToString() ?? last.Status}, step {last.Progress?.Step}");
-            if (victim == "Azurite") await WaitUntilSavedAsync(BlobPaths.Request(runs[^1]), cancellation);
+            if (victim == "Azurite") await WaitUntilSavedAsync(runs[^1], cancellation);
             Kill(victim);
         }
 
@@ -172,11 +175,18 @@ internal sealed class SoakCommand : IDisposable
     }
 
     /// <summary>Azurite keeps its books in memory and writes them every five seconds; a run that it has acknowledged and not saved would be forgotten whole.</summary>
-    private Task WaitUntilSavedAsync(string path, CancellationToken cancellation)
+    private Task WaitUntilSavedAsync(string runId, CancellationToken cancellation)
     {
-        string name = path[(path.IndexOf('/', StringComparison.Ordinal) + 1)..];
-        string books = Path.Combine(_data, "__azurite_db_blob__.json");
-        return TryAsync($"Azurite has not saved {path}", async () => File.Exists(books) && (await File.ReadAllTextAsync(books, cancellation)).Contains(name, StringComparison.Ordinal) ? name : null, cancellation);
+        return TryAsync($"Azurite has not saved run {runId}", async () =>
+        {
+            foreach (string book in Books)
+            {
+                string file = Path.Combine(_data, book);
+                if (!File.Exists(file) || !(await File.ReadAllTextAsync(file, cancellation)).Contains(runId, StringComparison.Ordinal)) return null;
+            }
+
+            return runId;
+        }, cancellation);
     }
 
     /// <summary>Asks until there is an answer; while the app starts again there is none.</summary>
