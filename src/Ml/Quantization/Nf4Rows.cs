@@ -163,7 +163,7 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         var codes = Vector256.Load((byte*)(_codes + (block * Lanes)));
         var pairs = Avx512BW.IsSupported
             ? Avx512BW.ConvertToVector512Int16(codes)
-            : Vector512.Create(Avx2.ConvertToVector256Int16(codes.GetLower()), Avx2.ConvertToVector256Int16(codes.GetUpper()));
+            : Vector512.Create(Vector256.WidenLower(codes), Vector256.WidenUpper(codes)).AsInt16();
         return (
             Nf4.Lookup(table, Vector512.ShiftLeft(pairs, 1)),
             Nf4.Lookup(table, Vector512.ShiftRightLogical(pairs, 3) & Vector512.Create((short)30)));
