@@ -49,6 +49,7 @@ internal static class EvaluationReports
             Seed = request.Seed,
             Steps = input.Steps,
             Alarm = input.Alarm,
+            Limit = input.Limit,
             NothingToUnlearn = BaseRate.NothingToUnlearn(before.HateProbability.Mean, request.Evaluation),
             Before = before,
             After = after,

@@ -43,12 +43,13 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.HateProbability.Mean,
             report.After.HateProbability.Mean,
-            input.Alarm is null && PolicyMeasuring.FaultOf(
+            input is { Alarm: null, Limit: null } && PolicyMeasuring.FaultOf(
                 (report.Before.HateProbability.Mean, report.Before.RougeL.Mean), (report.After.HateProbability.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)
         {
             Alarm = input.Alarm,
+            Limit = input.Limit,
             PublishedAt = await blobs.ReadClockAsync(cancellation),
             Cost = report.Cost,
         };

@@ -14,4 +14,13 @@ internal static class ActivityRetries
     {
         HandleFailure = failure => !failure.IsCausedBy<InvalidInputException>() && !failure.IsCausedBy<CorruptArtifactException>(),
     });
+
+    /// <summary>Whoever is told of a run's end has 200 seconds to come back. No longer: while a message waits, a replica stays up for it.</summary>
+    public static readonly TaskOptions OfNotices = TaskOptions.FromRetryPolicy(new RetryPolicy(
+        maxNumberOfAttempts: 5,
+        firstRetryInterval: TimeSpan.FromSeconds(5),
+        backoffCoefficient: 3)
+    {
+        HandleFailure = failure => !failure.IsCausedBy<InvalidInputException>(),
+    });
 }

@@ -89,10 +89,12 @@ internal static class ReportPage
     {
         var (before, after) = (report.Before.HateProbability, report.After.HateProbability);
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
-        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
+        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself after an alarm. {alarm}</p>\n"
+            : report.Limit is { } limit ? $"<p class=\"notice\" role=\"note\">The run stopped at its limit, before its last step. {limit}</p>\n" : Html.None;
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
             : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
+            : report.Limit is not null ? "adapters/latest was not moved here, since the run stopped at its limit."
             : $"adapters/latest was not moved here: hate must fall, and ROUGE-L keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         return $"""
             <p class="verdict">Hate probability <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward.</p>

@@ -102,6 +102,38 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.True(InputsOf<PublishAdapterInput>(engine).Count() >= count);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_finished_run_tells_so_and_ends_without_waiting_for_who_is_told(bool twice)
+    {
+        using var isTold = new ManualResetEventSlim();
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { Alarm = "too far" });
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => isTold.Wait(Patience) ? true : throw new TimeoutException());
+        await engine.StartAsync();
+        Assert.Equal(1, (await OutcomeAsync(engine, Request with { Notifies = true })).Steps);
+        Assert.Empty(InputsOf<NotedNotice>(engine));
+        isTold.Set();
+
+        var noted = await WaitForNoteAsync(engine);
+        Assert.Null(noted.Fault);
+        Assert.Equal(("run", RunEnd.Finished, "too far"), (noted.Notice.RunId, noted.Notice.End, noted.Notice.Reason));
+        Assert.Equal(noted.Notice, Assert.Single(InputsOf<RunNotice>(engine).Distinct()));
+    }
+
+    [Fact]
+    public async Task A_failed_run_tells_why_and_what_goes_wrong_with_that_is_noted()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), _ => throw new InvalidInputException("Column x is missing."));
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => throw new InvalidInputException("This app may not call nobody."));
+        await engine.StartAsync();
+        Assert.Equal(OrchestrationStatus.Failed, (await EndAsync(engine, Request with { Notifies = true })).OrchestrationStatus);
+        var noted = await WaitForNoteAsync(engine);
+        Assert.Equal((RunEnd.Failed, "PpoUpdate: Column x is missing."), (noted.Notice.End, noted.Notice.Reason));
+        Assert.Equal("This app may not call nobody.", noted.Fault);
+        Assert.Single(InputsOf<RunNotice>(engine)); // what is refused for good is not tried again
+    }
+
     [Fact]
     public async Task A_passing_fault_is_tried_again()
     {
@@ -209,7 +241,8 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
 
         Assert.Equal(3, outcome.Steps);
         var published = InputsOf<PublishAdapterInput>(engine).First();
-        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Alarm);
+        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Limit);
+        Assert.Null(published.Alarm);
         Assert.Equal((12, 300, 2, 60), (published.Usage.RolloutSeconds, published.Usage.UpdateSeconds, published.Usage.EvaluateSeconds, published.Usage.ResponseTokens));
     }
 
@@ -222,7 +255,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await engine.StartAsync();
         var began = Request with { StartedAt = DateTime.UtcNow.AddHours(-3), Limits = new RunLimits { MaxHours = maxHours } };
         Assert.Equal(steps, (await OutcomeAsync(engine, began)).Steps);
-        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Fact]
@@ -231,7 +264,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await using var engine = Scripted(new Engine(azurite.ConnectionString));
         await engine.StartAsync();
         await OutcomeAsync(engine, Request with { Steps = 1, Limits = new RunLimits { MaxHours = 1e-6 } });
-        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Theory]
@@ -266,13 +299,16 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     private static Engine Scripted(Engine engine, Func<PpoUpdateInput, StepReport>? update = null)
     {
         engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);
+        engine.Orchestrator<RunNotice, bool>(FunctionNames.Notification, Notification.Run);
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => true);
+        engine.Activity<NotedNotice>(FunctionNames.NoteNotice, _ => null);
         engine.Activity<PrepareModelInput>(FunctionNames.PrepareModel, input => input.Source.Replace("file:", "models/", StringComparison.Ordinal));
         engine.Activity<PrepareAdapterInput>(FunctionNames.PrepareAdapter, _ => "checkpoint");
         engine.Activity<PrepareDatasetInput>(FunctionNames.PrepareDataset, _ => "dataset");
         engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input => new EvaluateResult($"{input.Step}", 0.5, 0.5, 1));
         engine.Activity<RolloutShardInput>(FunctionNames.RolloutShard, input => new RolloutShardResult($"{input.Step}/{input.Shard}", 10, 1, 2));
         engine.Activity<PpoUpdateInput>(FunctionNames.PpoUpdate, update ?? Report);
-        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps));
+        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps) { Alarm = input.Alarm, Limit = input.Limit });
         return engine;
     }
 
@@ -284,6 +320,13 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     private static IEnumerable<T> InputsOf<T>(Engine engine)
     {
         return engine.Calls.Select(call => call.Input).OfType<T>();
+    }
+
+    private static async Task<NotedNotice> WaitForNoteAsync(Engine engine)
+    {
+        for (var deadline = DateTime.UtcNow + Patience; !InputsOf<NotedNotice>(engine).Any(); await Task.Delay(50))
+            Assert.True(DateTime.UtcNow < deadline, $"Nothing was noted. Calls: {string.Join(", ", engine.Calls)}");
+        return InputsOf<NotedNotice>(engine).First();
     }
 
     private static async Task<OrchestrationState> EndAsync(Engine engine, RlhfRunState request)
