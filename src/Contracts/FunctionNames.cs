@@ -64,6 +64,7 @@ public static class FunctionNames
     public const string Evaluate = nameof(Evaluate);
     public const string PublishAdapter = nameof(PublishAdapter);
     public const string RepairRun = nameof(RepairRun);
+    public const string BeginNotice = nameof(BeginNotice);
     public const string SendNotice = nameof(SendNotice);
     public const string NoteNotice = nameof(NoteNotice);
     public const string EvaluateLatest = nameof(EvaluateLatest);

@@ -263,20 +263,13 @@ public enum RunEnd
     Cancelled,
 }
 
-/// <summary>Input of Notification: a run has ended, and whoever its request names is told.</summary>
+/// <summary>Input of BeginNotice, Notification and SendNotice: a run has ended, and whoever its request names is told.</summary>
 /// <param name="Id">Of this end, the same at every attempt to tell it.</param>
 /// <param name="RunId">The run.</param>
 /// <param name="End">How it ended.</param>
 /// <param name="At">When.</param>
 /// <param name="Reason">Why, where it did not just come to its last step.</param>
-public sealed record RunNotice(string Id, string RunId, RunEnd End, DateTimeOffset At, string? Reason)
-{
-    /// <summary>The orchestration that tells it. No run's id has a dot.</summary>
-    public static string InstanceOf(string id)
-    {
-        return $"notice.{id}";
-    }
-}
+public sealed record RunNotice(string Id, string RunId, RunEnd End, DateTimeOffset At, string? Reason);
 
 /// <summary>Input of NoteNotice: what came of a notice.</summary>
 /// <param name="Notice">The notice.</param>

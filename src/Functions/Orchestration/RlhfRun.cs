@@ -25,12 +25,12 @@ public static class RlhfRun
         try
         {
             var outcome = await Generation(context, state);
-            if (outcome is not null) Tell(context, state, RunEnd.Finished, outcome.Alarm ?? outcome.Limit);
+            if (outcome is not null) await Tell(context, state, RunEnd.Finished, outcome.Alarm ?? outcome.Limit);
             return outcome;
         }
         catch (TaskFailedException e)
         {
-            Tell(context, state, RunEnd.Failed, $"{e.TaskName}: {e.FailureDetails.ErrorMessage}");
+            await Tell(context, state, RunEnd.Failed, $"{e.TaskName}: {e.FailureDetails.ErrorMessage}");
             throw;
         }
     }
@@ -184,12 +184,19 @@ public static class RlhfRun
         return outcome;
     }
 
-    /// <summary>Begins to tell whoever the request names, in an orchestration of its own: the run ends without waiting for them.</summary>
-    private static void Tell(TaskOrchestrationContext context, RlhfRunState state, RunEnd end, string? reason)
+    /// <summary>Has whoever the request names told, by an orchestration of its own: an orchestration does not end before what it has called itself.</summary>
+    private static async Task Tell(TaskOrchestrationContext context, RlhfRunState state, RunEnd end, string? reason)
     {
         if (!state.Notifies) return;
-        var notice = new RunNotice($"{context.NewGuid():n}", state.RunId, end, context.CurrentUtcDateTime, reason);
-        _ = context.CallSubOrchestratorAsync(FunctionNames.Notification, notice, new SubOrchestrationOptions(instanceId: RunNotice.InstanceOf(notice.Id)));
+        try
+        {
+            var notice = new RunNotice($"{context.NewGuid():n}", state.RunId, end, context.CurrentUtcDateTime, reason);
+            await context.CallActivityAsync(FunctionNames.BeginNotice, notice, ActivityRetries.Default);
+        }
+        catch (TaskFailedException)
+        {
+            // The run has ended as it has, told or not.
+        }
     }
 
     /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>

@@ -4,7 +4,6 @@ using System.Text;
 using Microsoft.DurableTask;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Hosting;
 using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
@@ -93,7 +92,7 @@ public sealed class RunControl(
         if (await requests.FindAsync(run.InstanceId, cancellation) is not { Notify: not null }) return;
         byte[] identity = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{run.InstanceId} cancelled {run.CreatedAt:O}"));
         var notice = new RunNotice(Convert.ToHexStringLower(SHA256.HashData(identity))[..32], run.InstanceId, RunEnd.Cancelled, time.GetUtcNow(), reason);
-        await engine.StartOnceAsync(FunctionNames.Notification, RunNotice.InstanceOf(notice.Id), notice, cancellation);
+        await RunNotices.BeginAsync(engine, notice, cancellation);
     }
 
     /// <summary>Cancels a run and deletes all there is of it.</summary>

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.DurableTask.Client;
 using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Hosting;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
@@ -22,6 +24,12 @@ public sealed class RunNotices(IConfiguration configuration, WebhookSecret secre
     public static string TypeOf(RunEnd end)
     {
         return $"run.{end.ToString().ToLowerInvariant()}";
+    }
+
+    /// <summary>Begins to tell a run's end; begun again it is the same. No run's id has a dot.</summary>
+    public static Task BeginAsync(DurableTaskClient engine, RunNotice notice, CancellationToken cancellation)
+    {
+        return engine.StartOnceAsync(FunctionNames.Notification, $"notice.{notice.Id}", notice, cancellation);
     }
 
     /// <summary>What is wrong with an address to be told at, or null.</summary>

@@ -105,32 +105,40 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_finished_run_tells_so_and_ends_without_waiting_for_who_is_told(bool twice)
+    public async Task A_finished_run_has_it_told_once(bool twice)
     {
-        using var isTold = new ManualResetEventSlim();
         await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { Alarm = "too far" });
-        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => isTold.Wait(Patience) ? true : throw new TimeoutException());
         await engine.StartAsync();
         Assert.Equal(1, (await OutcomeAsync(engine, Request with { Notifies = true })).Steps);
-        Assert.Empty(InputsOf<NotedNotice>(engine));
-        isTold.Set();
-
-        var noted = await WaitForNoteAsync(engine);
-        Assert.Null(noted.Fault);
-        Assert.Equal(("run", RunEnd.Finished, "too far"), (noted.Notice.RunId, noted.Notice.End, noted.Notice.Reason));
-        Assert.Equal(noted.Notice, Assert.Single(InputsOf<RunNotice>(engine).Distinct()));
+        var notice = Assert.Single(InputsOf<RunNotice>(engine).Distinct());
+        Assert.Equal(("run", RunEnd.Finished, "too far"), (notice.RunId, notice.End, notice.Reason));
     }
 
     [Fact]
-    public async Task A_failed_run_tells_why_and_what_goes_wrong_with_that_is_noted()
+    public async Task A_failed_run_has_it_told_and_fails_as_it_did_also_where_that_fails()
     {
         await using var engine = Scripted(new Engine(azurite.ConnectionString), _ => throw new InvalidInputException("Column x is missing."));
-        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => throw new InvalidInputException("This app may not call nobody."));
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => throw new InvalidInputException("No engine."));
         await engine.StartAsync();
-        Assert.Equal(OrchestrationStatus.Failed, (await EndAsync(engine, Request with { Notifies = true })).OrchestrationStatus);
-        var noted = await WaitForNoteAsync(engine);
-        Assert.Equal((RunEnd.Failed, "PpoUpdate: Column x is missing."), (noted.Notice.End, noted.Notice.Reason));
-        Assert.Equal("This app may not call nobody.", noted.Fault);
+        var state = await EndAsync(engine, Request with { Notifies = true });
+        Assert.Equal(OrchestrationStatus.Failed, state.OrchestrationStatus);
+        Assert.Contains("Column x is missing.", state.Output, StringComparison.Ordinal);
+        var notice = Assert.Single(InputsOf<RunNotice>(engine));
+        Assert.Equal((RunEnd.Failed, "PpoUpdate: Column x is missing."), (notice.End, notice.Reason));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("This app may not call nobody.")]
+    public async Task What_comes_of_a_notice_is_noted(string? fault)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => fault is null ? true : throw new InvalidInputException(fault));
+        await engine.StartAsync();
+        var notice = new RunNotice("id", "run", RunEnd.Cancelled, DateTimeOffset.UnixEpoch, "enough");
+        var state = await engine.WaitAsync(await engine.BeginAsync(FunctionNames.Notification, notice), Patience);
+        Assert.Equal((OrchestrationStatus.Completed, fault is null), (state!.OrchestrationStatus, Engine.Read<bool>(state.Output)));
+        Assert.Equal(new NotedNotice(notice, fault), Assert.Single(InputsOf<NotedNotice>(engine)));
         Assert.Single(InputsOf<RunNotice>(engine)); // what is refused for good is not tried again
     }
 
@@ -300,7 +308,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     {
         engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);
         engine.Orchestrator<RunNotice, bool>(FunctionNames.Notification, Notification.Run);
-        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => true);
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => null);
         engine.Activity<NotedNotice>(FunctionNames.NoteNotice, _ => null);
         engine.Activity<PrepareModelInput>(FunctionNames.PrepareModel, input => input.Source.Replace("file:", "models/", StringComparison.Ordinal));
         engine.Activity<PrepareAdapterInput>(FunctionNames.PrepareAdapter, _ => "checkpoint");
@@ -320,13 +328,6 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     private static IEnumerable<T> InputsOf<T>(Engine engine)
     {
         return engine.Calls.Select(call => call.Input).OfType<T>();
-    }
-
-    private static async Task<NotedNotice> WaitForNoteAsync(Engine engine)
-    {
-        for (var deadline = DateTime.UtcNow + Patience; !InputsOf<NotedNotice>(engine).Any(); await Task.Delay(50))
-            Assert.True(DateTime.UtcNow < deadline, $"Nothing was noted. Calls: {string.Join(", ", engine.Calls)}");
-        return InputsOf<NotedNotice>(engine).First();
     }
 
     private static async Task<OrchestrationState> EndAsync(Engine engine, RlhfRunState request)

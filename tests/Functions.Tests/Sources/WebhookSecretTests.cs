@@ -1,4 +1,5 @@
 using System.Text;
+using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Sources;
 using RlhfFunctions.Storage;
 
@@ -7,25 +8,25 @@ namespace RlhfFunctions.Functions.Tests.Sources;
 /// <summary>Signatures as receivers of Standard Webhooks check them.</summary>
 public sealed class WebhookSecretTests
 {
-    /// <summary>The example of https://docs.svix.com/receiving/verifying-payloads/how-manual.</summary>
+    private const string First = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", Second = WebhookReceiver.Secret;
+
+    /// <summary>The example that the libraries of https://github.com/standard-webhooks/standard-webhooks are tested with.</summary>
     [Fact]
-    public void The_example_of_the_specification_is_signed_as_there()
+    public void The_example_of_the_libraries_is_signed_as_there()
     {
-        var secret = new WebhookSecret("whsec_plJ3nmyCDGBKInavdOK15jsl");
-        string signature = secret.Sign("msg_loFOjxBNrRLzqYUf", 1731705121, Encoding.UTF8.GetBytes("""{"event_type":"ping","data":{"success":true}}"""));
-        Assert.Equal("v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=", signature);
+        string signature = new WebhookSecret(First).Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, Encoding.UTF8.GetBytes("""{"test": 2432232314}"""));
+        Assert.Equal("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", signature);
     }
 
     [Fact]
     public void While_one_secret_gives_way_to_another_both_sign()
     {
-        var (old, next) = (new WebhookSecret("whsec_plJ3nmyCDGBKInavdOK15jsl"), new WebhookSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
-        var both = new WebhookSecret("whsec_plJ3nmyCDGBKInavdOK15jsl whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        var (old, next, both) = (new WebhookSecret(First), new WebhookSecret(Second), new WebhookSecret($"{First} {Second}"));
         Assert.Equal($"{old.Sign("id", 1, "x"u8)} {next.Sign("id", 1, "x"u8)}", both.Sign("id", 1, "x"u8));
     }
 
     [Theory]
-    [InlineData("secret")]
+    [InlineData("hunter2")]
     [InlineData("whsec_")]
     [InlineData("whsec_c2hvcnQ=")]
     [InlineData("whsec_not base64")]
