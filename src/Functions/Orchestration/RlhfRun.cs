@@ -45,7 +45,7 @@ public static class RlhfRun
             for (int step = 0; step < StepsPerGeneration && !IsLearned(state); step++) state = await Step(context, state);
             if (IsLearned(state)) return await Finish(context, state);
         }
-        catch (TaskFailedException e) when (e.FailureDetails.IsCausedBy<CorruptArtifactException>() && state.Retreats < MaxRetreats)
+        catch (TaskFailedException e) when (e.FailureDetails.Is<CorruptArtifactException>() && state.Retreats < MaxRetreats)
         {
             state = await GoBack(context, state, e.FailureDetails.ErrorMessage);
         }
@@ -202,6 +202,7 @@ public static class RlhfRun
     /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>
     private static async Task<RlhfRunState> StartAgain(TaskOrchestrationContext context, RlhfRunState state)
     {
+        context.SetCustomStatus(state.Progress);
         int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
         return AtCheckpoint(state, step) with { IsRestarted = false };
     }

@@ -132,7 +132,7 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         await DoAsync("lives/resume?reason=on", HttpStatusCode.Accepted);
         int step = ended.Progress!.Step;
         RunView? again = null; // the engine shows the old end until the new beginning is there
-        for (var deadline = DateTime.UtcNow + Patience; again is not { Status: "Running" } || again.Progress?.Step < step + 1; await Task.Delay(100))
+        for (var deadline = DateTime.UtcNow + Patience; again is not { Status: "Running", Progress: { } progress } || progress.Step < step + 1; await Task.Delay(100))
         {
             again = await finished.App.FindRunAsync("lives");
             Assert.True(DateTime.UtcNow < deadline, $"It does not go on: {again?.Status}, {again?.Progress}, {again?.Failure}");

@@ -146,7 +146,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     public async Task A_passing_fault_is_tried_again()
     {
         int calls = 0;
-        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new IOException("The network was away.") : Report(update));
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new HttpRequestException("The service was away.") : Report(update));
         await engine.StartAsync();
         Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
         Assert.Equal(Steps + 1, calls);
