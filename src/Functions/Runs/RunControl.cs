@@ -77,7 +77,12 @@ public sealed class RunControl(
     public async Task<Refusal?> CancelAsync(DurableTaskClient engine, string runId, string? reason, CancellationToken cancellation)
     {
         var instance = await engine.GetInstanceAsync(runId, getInputsAndOutputs: false, cancellation);
-        if (instance?.RuntimeStatus is OrchestrationRuntimeStatus.Terminated) return null;
+        if (instance?.RuntimeStatus is OrchestrationRuntimeStatus.Terminated)
+        {
+            await TellAsync(engine, instance, reason, cancellation); // whoever asked before may have come no further
+            return null;
+        }
+
         if (!IsUnderWay(instance?.RuntimeStatus)) return Refuse(instance?.RuntimeStatus, "Only a run that is under way or suspended can be cancelled.");
         await cancellations.MarkAsync(runId, cancellation);
         await engine.TerminateInstanceAsync(runId, reason ?? "It was cancelled.", cancellation);

@@ -137,6 +137,19 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
         foreach (string run in new[] { "whole", "twin" }) await DoAsync($"/api/adapters/{run}/promote");
         Assert.Equal("twin", (await GenerateAsync(new { prompts = new[] { "Hello" }, maxNewTokens = 1 })).RunId);
 
+        // The app is ready as long as what serves is there.
+        const string Manifest = $"{BlobPaths.Runs}/twin/manifest.json";
+        byte[] whole = await finished.App.ReadBlobAsync(Manifest);
+        await finished.App.WriteBlobAsync(Manifest, BinaryData.FromString("{}"));
+        using (var unready = await Http.GetAsync(new Uri("/api/ready", UriKind.Relative)))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, unready.StatusCode);
+            Assert.Contains("not-ready", await unready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        await finished.App.WriteBlobAsync(Manifest, BinaryData.FromBytes(whole));
+        Assert.Equal("""{"status":"ready"}""", await Http.GetStringAsync(new Uri("/api/ready", UriKind.Relative)));
+
         var rolledBack = await DoAsync("/api/adapters/rollback?reason=rude");
         Assert.Equal("whole", rolledBack.GetProperty("runId").GetString());
         var change = rolledBack.GetProperty("history").EnumerateArray().Last();
