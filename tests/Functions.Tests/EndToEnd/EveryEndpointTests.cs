@@ -102,6 +102,9 @@ public sealed class EveryEndpointTests(RunTests.FinishedRun finished)
             Assert.Equal((int)bad.StatusCode, problem.GetProperty("status").GetInt32());
             Assert.DoesNotMatch(@"System\.|Exception|RlhfFunctions", problem.GetProperty("detail").GetString());
         }
+
+        using var gone = await SendAsync("DELETE", "runs/every-twin", null);
+        Assert.True(gone.IsSuccessStatusCode);
     }
 
     private async Task<HttpResponseMessage> SendAsync(string method, string address, object? body)

@@ -159,6 +159,8 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
         Assert.Equal("whole", (await GenerateAsync(new { prompts = new[] { "Hello" }, maxNewTokens = 1 })).RunId);
         Assert.Equal("whole", (await Http.GetFromJsonAsync<AdapterList>("/api/adapters", ContractsJson.Options))!.Latest);
         await RefusedAsync("/api/adapters/rollback", new { }, HttpStatusCode.BadRequest, "whole"); // not to what was taken back
+        using var gone = await Http.DeleteAsync(new Uri("/api/runs/twin", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
     }
 
     [Fact]
