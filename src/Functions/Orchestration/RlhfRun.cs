@@ -66,7 +66,7 @@ public static class RlhfRun
         var startedAt = context.CurrentUtcDateTime;
         var sources = state.Sources;
         var baseInput = new PrepareModelInput(sources.Base, sources.BasePrecision);
-        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
+        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).OfType<string>().Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
         string[] paths = await Task.WhenAll(inputs.Select(
             input => context.CallActivityAsync<string>(FunctionNames.PrepareModel, input, ActivityRetries.Default)));
         var models = inputs.Zip(paths).ToDictionary(model => model.First, model => model.Second);
@@ -77,7 +77,7 @@ public static class RlhfRun
         string dataset = await context.CallActivityAsync<string>(
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
-        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
+        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], sources.Judge is { } judge ? PathOf(judge) : null, dataset);
         if (state.LearnsFromPreferences)
         {
             prepared = prepared with
@@ -93,7 +93,7 @@ public static class RlhfRun
         var before = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, prepared, Step: 0), ActivityRetries.Default);
 
-        double measuring = progress.HateBefore is null ? before.ActivitySeconds : 0; // what was measured before is only found
+        double measuring = state.Usage.EvaluateSeconds == 0 ? before.ActivitySeconds : 0; // what was measured before is only found
         var usage = state.Usage with
         {
             PrepareSeconds = state.Usage.PrepareSeconds + seconds,
@@ -108,7 +108,7 @@ public static class RlhfRun
             Progress = progress with
             {
                 Phase = RunPhase.Learning,
-                HateBefore = before.HateProbability,
+                LabelBefore = before.LabelProbability,
                 NothingToUnlearn = before.NothingToUnlearn,
                 Cost = CostEstimate.Of(usage, state.Price),
                 Usage = usage,

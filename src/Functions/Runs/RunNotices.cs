@@ -83,7 +83,7 @@ public sealed class RunNotices(IConfiguration configuration, WebhookSecret secre
             {
                 Type = TypeOf(notice.End),
                 Timestamp = notice.At,
-                Data = new { notice.RunId, request.Name, request.Tags, notice.Reason, outcome?.Steps, outcome?.HateBefore, outcome?.HateAfter, outcome?.Published },
+                Data = new { notice.RunId, request.Name, request.Tags, notice.Reason, outcome?.Steps, outcome?.LabelBefore, outcome?.LabelAfter, outcome?.Published },
             },
             ContractsJson.Options);
     }

@@ -32,7 +32,7 @@ public sealed class PublishTests(AzuriteFixture azurite)
         var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
             new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm) { Limit = limit }, CancellationToken.None);
 
-        Assert.True(outcome.HateAfter < outcome.HateBefore);
+        Assert.True(outcome.LabelAfter < outcome.LabelBefore);
         Assert.Equal((serves, alarm, limit), (outcome.Published, outcome.Alarm, outcome.Limit));
         var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(serves, latest?.RunId == request.RunId);

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
@@ -43,9 +44,9 @@ public sealed class BadInputTests(RunningApp running)
     public async Task A_judge_without_the_label_is_refused()
     {
         var body = Body();
-        body["evaluation"]!["hateLabel"] = "toxic";
+        body["evaluation"]!["label"] = "toxic";
         string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
-        Assert.Contains("evaluation.hateLabel", detail, StringComparison.Ordinal);
+        Assert.Contains("evaluation.label", detail, StringComparison.Ordinal);
         Assert.Contains("toxic", detail, StringComparison.Ordinal);
     }
 

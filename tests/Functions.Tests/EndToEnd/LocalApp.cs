@@ -1,10 +1,10 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using Azure.Storage.Blobs;
 using Azure.Storage.Blobs.Models;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
@@ -75,8 +75,7 @@ internal sealed class LocalApp : IDisposable
     /// <summary>kill -9 for the worker.</summary>
     public void KillWorker()
     {
-        using var worker = Process.GetProcessById(_process!.WorkerId);
-        worker.Kill();
+        _process!.KillWorker();
     }
 
     /// <summary>Waits until Azurite has saved a blob: it keeps its books in memory and writes them every five seconds.</summary>

@@ -41,7 +41,7 @@ public sealed class ModelUploadTests(RunTests.FinishedRun finished)
         using var accepted = await finished.App.PostRunAsync(TinyRun.Request("on-mine", steps: 1) with { Model = new ModelSettings { Source = "blob:models/mine" } });
         Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
         var view = await finished.App.WaitAsync("on-mine", view => view.Status == "Completed", TimeSpan.FromMinutes(2));
-        Assert.Equal(finished.View.Outcome!.HateBefore, view.Outcome!.HateBefore);
+        Assert.Equal(finished.View.Outcome!.LabelBefore, view.Outcome!.LabelBefore);
     }
 
     [Fact]

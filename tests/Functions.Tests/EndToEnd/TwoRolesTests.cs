@@ -4,6 +4,7 @@ using System.Text;
 using Azure.Storage.Queues;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 

@@ -44,7 +44,7 @@ public sealed class UnfinishedRunTests(RunTests.FinishedRun finished)
         Assert.Single(attempts.Select(attempt => (attempt.Id, attempt.Body)).Distinct());
         var told = attempts[0].Json;
         Assert.Equal("run.finished", told.GetProperty("type").GetString());
-        Assert.Equal(finished.View.Outcome!.HateAfter, told.GetProperty("data").GetProperty("hateAfter").GetDouble());
+        Assert.Equal(finished.View.Outcome!.LabelAfter, told.GetProperty("data").GetProperty("labelAfter").GetDouble());
     }
 
     [Fact]

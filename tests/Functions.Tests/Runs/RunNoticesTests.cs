@@ -75,7 +75,7 @@ public sealed class RunNoticesTests(AzuriteFixture azurite) : IAsyncLifetime
         var data = Assert.Single(await _receiver.WaitAsync("/steady/b")).Json.GetProperty("data");
         Assert.Equal(
             (3, 0.5, 0.25, true),
-            (data.GetProperty("steps").GetInt32(), data.GetProperty("hateBefore").GetDouble(), data.GetProperty("hateAfter").GetDouble(), data.GetProperty("published").GetBoolean()));
+            (data.GetProperty("steps").GetInt32(), data.GetProperty("labelBefore").GetDouble(), data.GetProperty("labelAfter").GetDouble(), data.GetProperty("published").GetBoolean()));
     }
 
     [Fact]
