@@ -3,12 +3,13 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
 
-/// <summary>GET /api/ready: storage and the engine answer, so that what is asked can be done; else 503 says which problem there is.</summary>
-public sealed class GetReady(BlobFiles blobs)
+/// <summary>GET /api/ready: storage and the engine answer, and the model that serves is there, so that what is asked can be done; else 503 says which problem there is.</summary>
+public sealed class GetReady(BlobFiles blobs, ArtifactStore artifacts, PublishedAdapters adapters)
 {
     [Function(FunctionNames.GetReady)]
     public async Task<IActionResult> Run(
@@ -16,6 +17,23 @@ public sealed class GetReady(BlobFiles blobs)
     {
         await blobs.ReadClockAsync(http.HttpContext.RequestAborted);
         await client.GetInstanceAsync("nobody", http.HttpContext.RequestAborted);
-        return Answers.Json(new { Status = "ready" });
+        return await IsModelThereAsync(http.HttpContext.RequestAborted)
+            ? Answers.Json(new { Status = "ready" })
+            : new Problem(503, "not-ready", "The app is not ready.", "The adapter that serves, or its base model, is lost or damaged. GET /api/adapters names it; promote another, or restore it.").ToResult();
+    }
+
+    /// <summary>Whether the adapter that serves and its base are there; where none serves, none is missing.</summary>
+    private async Task<bool> IsModelThereAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return await adapters.FindLatestAsync(cancellation) is not { } latest
+                || (await artifacts.FindAsync<object>(BlobPaths.Run(latest.RunId), cancellation) is not null
+                    && await artifacts.FindAsync<object>(latest.Prepared.Base, cancellation) is not null);
+        }
+        catch (CorruptArtifactException)
+        {
+            return false;
+        }
     }
 }

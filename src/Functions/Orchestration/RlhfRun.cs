@@ -22,6 +22,21 @@ public static class RlhfRun
     [Function(FunctionNames.RlhfRun)]
     public static async Task<RunOutcome?> Run([OrchestrationTrigger] TaskOrchestrationContext context, RlhfRunState state)
     {
+        try
+        {
+            var outcome = await Generation(context, state);
+            if (outcome is not null) await Tell(context, state, RunEnd.Finished, outcome.Alarm ?? outcome.Limit);
+            return outcome;
+        }
+        catch (TaskFailedException e)
+        {
+            await Tell(context, state, RunEnd.Failed, $"{e.TaskName}: {e.FailureDetails.ErrorMessage}");
+            throw;
+        }
+    }
+
+    private static async Task<RunOutcome?> Generation(TaskOrchestrationContext context, RlhfRunState state)
+    {
         state = state with { StartedAt = state.StartedAt ?? context.CurrentUtcDateTime };
         try
         {
@@ -30,7 +45,7 @@ public static class RlhfRun
             for (int step = 0; step < StepsPerGeneration && !IsLearned(state); step++) state = await Step(context, state);
             if (IsLearned(state)) return await Finish(context, state);
         }
-        catch (TaskFailedException e) when (e.FailureDetails.IsCausedBy<CorruptArtifactException>() && state.Retreats < MaxRetreats)
+        catch (TaskFailedException e) when (e.FailureDetails.Is<CorruptArtifactException>() && state.Retreats < MaxRetreats)
         {
             state = await GoBack(context, state, e.FailureDetails.ErrorMessage);
         }
@@ -41,7 +56,7 @@ public static class RlhfRun
 
     private static bool IsLearned(RlhfRunState state)
     {
-        return state.Step == state.Steps || state.Progress?.LastStep?.Alarm is not null;
+        return state.Step == state.Steps || state.Progress?.LastStep is { Alarm: not null } or { Limit: not null };
     }
 
     private static async Task<RlhfRunState> Prepare(TaskOrchestrationContext context, RlhfRunState state)
@@ -78,26 +93,26 @@ public static class RlhfRun
         var before = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, prepared, Step: 0), ActivityRetries.Default);
 
+        double measuring = state.Usage.EvaluateSeconds == 0 ? before.ActivitySeconds : 0; // what was measured before is only found
         var usage = state.Usage with
         {
             PrepareSeconds = state.Usage.PrepareSeconds + seconds,
-            EvaluateSeconds = state.Usage.EvaluateSeconds + before.ActivitySeconds,
+            EvaluateSeconds = state.Usage.EvaluateSeconds + measuring,
         };
+        var timings = state.Timings with { Prepare = state.Timings.Prepare + seconds, Evaluate = state.Timings.Evaluate + measuring };
         return state with
         {
             Prepared = prepared,
             Usage = usage,
+            Timings = timings,
             Progress = progress with
             {
                 Phase = RunPhase.Learning,
                 LabelBefore = before.LabelProbability,
                 NothingToUnlearn = before.NothingToUnlearn,
                 Cost = CostEstimate.Of(usage, state.Price),
-            },
-            Timings = state.Timings with
-            {
-                Prepare = state.Timings.Prepare + seconds,
-                Evaluate = state.Timings.Evaluate + before.ActivitySeconds,
+                Usage = usage,
+                Timings = timings,
             },
         };
     }
@@ -125,7 +140,7 @@ public static class RlhfRun
         };
         var cost = CostEstimate.Of(usage, state.Price);
         if (step < state.Steps) // what has reached its last step is whole, whatever it took
-            report = report with { Alarm = report.Alarm ?? state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
+            report = report with { Limit = state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
         return state with
         {
             Step = step,
@@ -137,6 +152,8 @@ public static class RlhfRun
                 Step = step,
                 LastStep = report,
                 Cost = cost,
+                Usage = usage,
+                Timings = timings,
                 CostAtEnd = CostEstimate.AtEnd(usage, step, state.Steps, state.Price),
                 SecondsLeft = (timings.Rollout + timings.Update) / step * (state.Steps - step),
             },
@@ -156,15 +173,36 @@ public static class RlhfRun
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm) { Usage = usage, Price = state.Price },
+            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm)
+            {
+                Limit = progress.LastStep?.Limit,
+                Usage = usage,
+                Price = state.Price,
+            },
             ActivityRetries.Default);
         context.SetCustomStatus(progress with { Phase = RunPhase.Finished, Cost = outcome.Cost, CostAtEnd = outcome.Cost });
         return outcome;
     }
 
+    /// <summary>Has whoever the request names told, by an orchestration of its own: an orchestration does not end before what it has called itself.</summary>
+    private static async Task Tell(TaskOrchestrationContext context, RlhfRunState state, RunEnd end, string? reason)
+    {
+        if (!state.Notifies) return;
+        try
+        {
+            var notice = new RunNotice($"{context.NewGuid():n}", state.RunId, end, context.CurrentUtcDateTime, reason);
+            await context.CallActivityAsync(FunctionNames.BeginNotice, notice, ActivityRetries.Default);
+        }
+        catch (TaskFailedException)
+        {
+            // The run has ended as it has, told or not.
+        }
+    }
+
     /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>
     private static async Task<RlhfRunState> StartAgain(TaskOrchestrationContext context, RlhfRunState state)
     {
+        context.SetCustomStatus(state.Progress);
         int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
         return AtCheckpoint(state, step) with { IsRestarted = false };
     }
@@ -186,7 +224,7 @@ public static class RlhfRun
             Progress = state.Progress is { } progress ? progress with
             {
                 Step = step,
-                LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, its alarm is not either
+                LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, neither is why it stops
             } : null,
         };
     }

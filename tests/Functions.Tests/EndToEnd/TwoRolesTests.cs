@@ -1,6 +1,8 @@
 using System.Net;
 using System.Reflection;
+using System.Text;
 using Azure.Storage.Queues;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
 using RlhfFunctions.LocalHost.Hosting;
 
@@ -15,9 +17,17 @@ public sealed class TwoRolesTests
     {
         using var api = new LocalApp { AppFolder = await BuildAsync("api") };
         using var gpu = new LocalApp { AppFolder = await BuildAsync("gpu") };
-        await api.StartAsync();
-        using var started = await api.PostRunAsync(TinyRun.Request("two-roles"));
-        Assert.Equal(HttpStatusCode.Accepted, started.StatusCode);
+        await using var receiver = await WebhookReceiver.StartAsync();
+        var hooks = new Dictionary<string, string> { ["RlhfWebhookHosts"] = receiver.Address.Authority, ["RlhfWebhookSecret"] = WebhookReceiver.Secret };
+        await api.StartAsync(hooks);
+        foreach (string run in new[] { "two-roles", "given-up" })
+        {
+            using var started = await api.PostRunAsync(TinyRun.Request(run) with { Notify = new NotifySettings { Url = $"{receiver.Address}steady/{run}" } });
+            Assert.Equal(HttpStatusCode.Accepted, started.StatusCode);
+        }
+
+        using (var body = new StringContent("", Encoding.UTF8, "application/json"))
+        using (var cancelled = await api.Http.PostAsync(new Uri("/api/runs/given-up/cancel", UriKind.Relative), body)) Assert.Equal(HttpStatusCode.Accepted, cancelled.StatusCode);
 
         await Task.Delay(TimeSpan.FromSeconds(5));
         Assert.Equal("Pending", (await api.FindRunAsync("two-roles"))!.Status);
@@ -25,12 +35,14 @@ public sealed class TwoRolesTests
         await foreach (var queue in new QueueServiceClient(api.ConnectionString).GetQueuesAsync(prefix: "rlhfhub")) queues.Add(queue.Name);
         Assert.Equal(["rlhfhub-control-00", "rlhfhub-workitems"], queues); // what the scale rules of infra/bicep watch
 
-        await gpu.StartAsync(new Dictionary<string, string>
+        await gpu.StartAsync(new Dictionary<string, string>(hooks)
         {
             ["AzureWebJobsStorage"] = api.ConnectionString,
             ["AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"] = "1",
         });
         await api.WaitAsync("two-roles", view => view.Status == "Completed", TimeSpan.FromMinutes(3));
+        Assert.Equal("run.finished", Assert.Single(await receiver.WaitAsync("/steady/two-roles")).Json.GetProperty("type").GetString());
+        Assert.Equal("run.cancelled", Assert.Single(await receiver.WaitAsync("/steady/given-up")).Json.GetProperty("type").GetString());
         using var report = await api.Http.GetAsync(new Uri("/api/runs/two-roles/report", UriKind.Relative));
         Assert.Equal(HttpStatusCode.OK, report.StatusCode);
         using var none = await gpu.Http.GetAsync(new Uri("/api/health", UriKind.Relative));

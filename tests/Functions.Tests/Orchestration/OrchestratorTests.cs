@@ -102,11 +102,51 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.True(InputsOf<PublishAdapterInput>(engine).Count() >= count);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_finished_run_has_it_told_once(bool twice)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { Alarm = "too far" });
+        await engine.StartAsync();
+        Assert.Equal(1, (await OutcomeAsync(engine, Request with { Notifies = true })).Steps);
+        var notice = Assert.Single(InputsOf<RunNotice>(engine).Distinct());
+        Assert.Equal(("run", RunEnd.Finished, "too far"), (notice.RunId, notice.End, notice.Reason));
+    }
+
+    [Fact]
+    public async Task A_failed_run_has_it_told_and_fails_as_it_did_also_where_that_fails()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), _ => throw new InvalidInputException("Column x is missing."));
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => throw new InvalidInputException("No engine."));
+        await engine.StartAsync();
+        var state = await EndAsync(engine, Request with { Notifies = true });
+        Assert.Equal(OrchestrationStatus.Failed, state.OrchestrationStatus);
+        Assert.Contains("Column x is missing.", state.Output, StringComparison.Ordinal);
+        var notice = Assert.Single(InputsOf<RunNotice>(engine));
+        Assert.Equal((RunEnd.Failed, "PpoUpdate: Column x is missing."), (notice.End, notice.Reason));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("This app may not call nobody.")]
+    public async Task What_comes_of_a_notice_is_noted(string? fault)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => fault is null ? true : throw new InvalidInputException(fault));
+        await engine.StartAsync();
+        var notice = new RunNotice("id", "run", RunEnd.Cancelled, DateTimeOffset.UnixEpoch, "enough");
+        var state = await engine.WaitAsync(await engine.BeginAsync(FunctionNames.Notification, notice), Patience);
+        Assert.Equal((OrchestrationStatus.Completed, fault is null), (state!.OrchestrationStatus, Engine.Read<bool>(state.Output)));
+        Assert.Equal(new NotedNotice(notice, fault), Assert.Single(InputsOf<NotedNotice>(engine)));
+        Assert.Single(InputsOf<RunNotice>(engine)); // what is refused for good is not tried again
+    }
+
     [Fact]
     public async Task A_passing_fault_is_tried_again()
     {
         int calls = 0;
-        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new IOException("The network was away.") : Report(update));
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new HttpRequestException("The service was away.") : Report(update));
         await engine.StartAsync();
         Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
         Assert.Equal(Steps + 1, calls);
@@ -209,7 +249,8 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
 
         Assert.Equal(3, outcome.Steps);
         var published = InputsOf<PublishAdapterInput>(engine).First();
-        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Alarm);
+        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Limit);
+        Assert.Null(published.Alarm);
         Assert.Equal((12, 300, 2, 60), (published.Usage.RolloutSeconds, published.Usage.UpdateSeconds, published.Usage.EvaluateSeconds, published.Usage.ResponseTokens));
     }
 
@@ -222,7 +263,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await engine.StartAsync();
         var began = Request with { StartedAt = DateTime.UtcNow.AddHours(-3), Limits = new RunLimits { MaxHours = maxHours } };
         Assert.Equal(steps, (await OutcomeAsync(engine, began)).Steps);
-        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Fact]
@@ -231,7 +272,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await using var engine = Scripted(new Engine(azurite.ConnectionString));
         await engine.StartAsync();
         await OutcomeAsync(engine, Request with { Steps = 1, Limits = new RunLimits { MaxHours = 1e-6 } });
-        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Theory]
@@ -266,13 +307,16 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     private static Engine Scripted(Engine engine, Func<PpoUpdateInput, StepReport>? update = null)
     {
         engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);
+        engine.Orchestrator<RunNotice, bool>(FunctionNames.Notification, Notification.Run);
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => null);
+        engine.Activity<NotedNotice>(FunctionNames.NoteNotice, _ => null);
         engine.Activity<PrepareModelInput>(FunctionNames.PrepareModel, input => input.Source.Replace("file:", "models/", StringComparison.Ordinal));
         engine.Activity<PrepareAdapterInput>(FunctionNames.PrepareAdapter, _ => "checkpoint");
         engine.Activity<PrepareDatasetInput>(FunctionNames.PrepareDataset, _ => "dataset");
         engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input => new EvaluateResult($"{input.Step}", 0.5, 0.5, 1));
         engine.Activity<RolloutShardInput>(FunctionNames.RolloutShard, input => new RolloutShardResult($"{input.Step}/{input.Shard}", 10, 1, 2));
         engine.Activity<PpoUpdateInput>(FunctionNames.PpoUpdate, update ?? Report);
-        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps));
+        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps) { Alarm = input.Alarm, Limit = input.Limit });
         return engine;
     }
 
