@@ -46,6 +46,7 @@ public static class RlhfServices
         services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton(new SweepAge(TimeSpan.FromDays(Number(configuration, "RlhfSweepAfterDays", 7))));
         services.AddSingleton<StorageSweep>();
         services.AddSingleton<RunRequests>();
@@ -54,6 +55,7 @@ public static class RlhfServices
         services.AddSingleton<ModelFolders>();
         services.AddSingleton<ModelImports>();
         services.AddSingleton<Datasets>();
+        services.AddSingleton<StepSamples>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<RunEvents>();
         services.AddSingleton<RunCancellation>();
@@ -72,6 +74,7 @@ public static class RlhfServices
         services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<StepUpdates>();
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();

@@ -13,9 +13,15 @@ public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
     private volatile Cached? _last;
 
     /// <summary>The checkpoint's files by name.</summary>
-    public async Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, CancellationToken cancellation)
+    public Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, CancellationToken cancellation)
     {
-        string path = BlobPaths.Checkpoint(runId, step);
+        return ReadAsync(runId, step, optimizerSteps: 0, cancellation);
+    }
+
+    /// <summary>The same of the state on the way to the next checkpoint, after some steps of the optimizer.</summary>
+    public async Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, int optimizerSteps, CancellationToken cancellation)
+    {
+        string path = optimizerSteps == 0 ? BlobPaths.Checkpoint(runId, step) : BlobPaths.OptimizerState(runId, step, optimizerSteps);
         if (_last is { } last && last.Path == path) return last.Files;
         var files = await artifacts.ReadFilesAsync(path, cancellation);
         _last = new Cached(path, files);
