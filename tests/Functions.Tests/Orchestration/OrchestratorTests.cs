@@ -77,7 +77,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.All(InputsOf<OptimizerStepInput>(engine), input => Assert.True(
             calls.FindLastIndex(call => call is GradientShardInput gradient && (gradient.Step, gradient.OptimizerStep) == (input.Step, input.Number)) < calls.IndexOf(input)));
         Assert.All(InputsOf<PpoUpdateInput>(engine), update => Assert.Equal(3, update.OptimizerSteps));
-        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Distinct().Count());
+        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Select(input => (input.Step, input.Shard)).Distinct().Count());
 
         var published = InputsOf<PublishAdapterInput>(engine).First();
         Assert.Equal((3 * ((3 * (4 + 1)) + 2), 3 * ((3 * (1 + 2 + 3 + 4 + 1)) + 2)), (published.Timings.Update, published.Usage.UpdateSeconds));
