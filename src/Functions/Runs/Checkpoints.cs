@@ -22,9 +22,12 @@ public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
     public async Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, int optimizerSteps, CancellationToken cancellation)
     {
         string path = optimizerSteps == 0 ? BlobPaths.Checkpoint(runId, step) : BlobPaths.OptimizerState(runId, step, optimizerSteps);
-        if (_last is { } last && last.Path == path) return last.Files;
-        var files = await artifacts.ReadFilesAsync(path, cancellation);
-        _last = new Cached(path, files);
+        // By what lies there now: a run that was deleted may come again under its id.
+        var made = (await artifacts.GetAsync<object>(path, cancellation)).Files;
+        if (_last is { } last && last.Made.SequenceEqual(made)) return last.Files;
+        var files = new Dictionary<string, byte[]>();
+        foreach (var file in made) files[file.Name] = await artifacts.ReadAsync(file, cancellation);
+        _last = new Cached(made, files);
         return files;
     }
 
@@ -39,5 +42,5 @@ public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
             .OrderBy(checkpoint => checkpoint.Step)];
     }
 
-    private sealed record Cached(string Path, IReadOnlyDictionary<string, byte[]> Files);
+    private sealed record Cached(IReadOnlyList<ArtifactFile> Made, IReadOnlyDictionary<string, byte[]> Files);
 }

@@ -30,13 +30,15 @@ public sealed class StepSamples(ArtifactStore artifacts)
 
     private async Task<IReadOnlyList<RolloutSample>> ReadAsync(string[] paths, CancellationToken cancellation)
     {
-        if (_last is { } last && last.Path == paths[0]) return last.Samples;
+        // By what lies there now: a run that was deleted may come again under its id.
+        var first = await artifacts.GetFileAsync(paths[0], FileName, cancellation);
+        if (_last is { } last && last.First == first) return last.Samples;
         var shards = new List<IReadOnlyList<RolloutSample>>();
         foreach (string path in paths) shards.Add(RolloutFile.Read(await artifacts.ReadFileAsync(path, FileName, cancellation)));
         var samples = RolloutFile.Merge(shards);
-        _last = new Cached(paths[0], samples);
+        _last = new Cached(first, samples);
         return samples;
     }
 
-    private sealed record Cached(string Path, IReadOnlyList<RolloutSample> Samples);
+    private sealed record Cached(ArtifactFile First, IReadOnlyList<RolloutSample> Samples);
 }
