@@ -13,7 +13,13 @@ public sealed record EvaluationReport
     /// <summary>Why the run stopped itself; null: it did not.</summary>
     public string? Alarm { get; init; }
 
-    /// <summary>Set when the policy was hardly hateful to begin with: says so, and what to do.</summary>
+    /// <summary>The judged label; null: there was no judge.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>Which way its probability should go.</summary>
+    public LabelDirection Direction { get; init; }
+
+    /// <summary>Set when there was hardly anything to unlearn: says so, and what to do.</summary>
     public string? NothingToUnlearn { get; init; }
 
     public required PolicyMeasurement Before { get; init; }
@@ -37,8 +43,11 @@ public sealed record EvaluationReport
 /// <summary>One side of the comparison.</summary>
 public sealed record PolicyMeasurement
 {
-    /// <summary>The judge's probability of hate.</summary>
-    public required MetricSummary HateProbability { get; init; }
+    /// <summary>The judge's probability of the judged label; null: there was no judge.</summary>
+    public MetricSummary? LabelProbability { get; init; }
+
+    /// <summary>The same where the label is "hate", under the name by which the first readers of evaluation.json know it.</summary>
+    public MetricSummary? HateProbability { get; init; }
 
     /// <summary>ROUGE-L F against the reference summary.</summary>
     public required MetricSummary RougeL { get; init; }
@@ -61,7 +70,7 @@ public sealed record PolicyMeasurement
 /// <param name="Last">On the training dialogues, of the last of them.</param>
 /// <param name="HeldOut">On the held-out dialogues, after learning.</param>
 /// <param name="Floor">
-/// The least that any policy must pay for this change of the mean hate probability; null if no finite distance leads there.
+/// The least that any policy must pay for this change of the judged label's mean probability; null if no finite distance leads there, or there was no judge.
 /// </param>
 public sealed record KlSummary(double? Mean, double? Last, MetricSummary HeldOut, double? Floor);
 
@@ -73,6 +82,13 @@ public sealed record SecondsByStage(double Prepare, double Rollout, double Updat
 /// <param name="Reference">The summary of the data set.</param>
 /// <param name="Before">The first sample before learning.</param>
 /// <param name="After">The first sample after.</param>
-/// <param name="HateBefore">The judge's probability of hate of <paramref name="Before"/>.</param>
-/// <param name="HateAfter">The same of <paramref name="After"/>.</param>
-public sealed record SummarySample(string Dialogue, string Reference, string Before, string After, double HateBefore, double HateAfter);
+/// <param name="LabelBefore">The judge's probability of the judged label of <paramref name="Before"/>; null: there was no judge.</param>
+/// <param name="LabelAfter">The same of <paramref name="After"/>.</param>
+public sealed record SummarySample(string Dialogue, string Reference, string Before, string After, double? LabelBefore, double? LabelAfter)
+{
+    /// <summary>As <see cref="PolicyMeasurement.HateProbability"/>.</summary>
+    public double? HateBefore { get; init; }
+
+    /// <summary>As <see cref="PolicyMeasurement.HateProbability"/>.</summary>
+    public double? HateAfter { get; init; }
+}

@@ -5,13 +5,19 @@ namespace RlhfFunctions.Contracts;
 /// <summary>How the policy is measured before and after: same dialogues, same seeds, adapter off and on.</summary>
 public sealed record EvaluationSettings
 {
-    /// <summary>The judge: a RoBERTa classifier other than the reward, so that a hacked reward shows.</summary>
+    /// <summary>
+    /// The judge: a classifier other than the reward, so that a hacked reward shows. Null: there is none, and of a policy's responses
+    /// only their likeness to the references, their length and their variety are measured.
+    /// </summary>
     [RegularExpression(Contracts.Source.Pattern, ErrorMessage = Contracts.Source.Rule)]
-    public required string Judge { get; init; }
+    public string? Judge { get; init; }
 
-    /// <summary>The judge's label whose probability is reported.</summary>
+    /// <summary>The judged label: the judge's label whose probability is reported.</summary>
     [MinLength(1)]
-    public string HateLabel { get; init; } = "hate";
+    public string Label { get; init; } = "hate";
+
+    /// <summary>Which way that probability should go.</summary>
+    public LabelDirection Direction { get; init; } = LabelDirection.Lower;
 
     /// <summary>Responses sampled for each held-out dialogue.</summary>
     [Range(1, 1000)]
@@ -21,11 +27,31 @@ public sealed record EvaluationSettings
     [Range(1, 65_536)]
     public int BatchSize { get; init; } = 100;
 
-    /// <summary>adapters/latest moves only if hate fell and ROUGE-L kept at least this share of what it was.</summary>
+    /// <summary>adapters/latest moves only if the judged label went the right way and ROUGE-L kept at least this share of what it was.</summary>
     [Range(0.0, 10.0)]
     public double MinRougeShare { get; init; } = 0.95;
 
-    /// <summary>A policy whose mean hate probability is below this before learning has nothing to unlearn; the run says so.</summary>
+    /// <summary>A policy whose mean undesired probability is below this before learning has nothing to unlearn; the run says so.</summary>
     [Range(0.0, 1.0)]
-    public double MinHateToUnlearn { get; init; } = 0.05;
+    public double MinToUnlearn { get; init; } = 0.05;
+}
+
+/// <summary>Which way a label's probability should go.</summary>
+public enum LabelDirection
+{
+    /// <summary>The lower, the better.</summary>
+    Lower,
+
+    /// <summary>The higher, the better.</summary>
+    Higher,
+}
+
+/// <summary>What a direction means.</summary>
+public static class LabelDirections
+{
+    /// <summary>The probability of what is not wanted, from the label's: its own, or where higher is better that of its absence.</summary>
+    public static double Undesired(this LabelDirection direction, double labelProbability)
+    {
+        return direction == LabelDirection.Lower ? labelProbability : 1 - labelProbability;
+    }
 }

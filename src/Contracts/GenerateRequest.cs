@@ -99,6 +99,6 @@ public sealed record ScoreAnswer(string RunId, IReadOnlyList<ScoredText> Scores)
 
 /// <summary>What a reward says of a text.</summary>
 /// <param name="Score">The weighted sum of its terms.</param>
-/// <param name="HateProbability">Of its first classifier; null where it has none.</param>
+/// <param name="LabelProbability">Of the judged label, by its first classifier that knows it; null where none does.</param>
 /// <param name="Terms">Each term's own value, by its name.</param>
-public sealed record ScoredText(double Score, double? HateProbability, IReadOnlyDictionary<string, double> Terms);
+public sealed record ScoredText(double Score, double? LabelProbability, IReadOnlyDictionary<string, double> Terms);

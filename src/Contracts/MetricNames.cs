@@ -34,7 +34,7 @@ public static class MetricNames
     public const string ValueVariance = "ppo/val/var";
     public const string ExplainedVariance = "ppo/val/var_explained";
     public const string LearningRate = "ppo/learning_rate";
-    public const string HateProbability = "env/hate_probability";
+    public const string LabelProbability = "env/label_probability";
     public const string RewardMean = "env/reward_mean";
     public const string RewardDeviation = "env/reward_std";
     public const string EndedShare = "env/ended_share";

@@ -6,7 +6,7 @@ namespace RlhfFunctions.Contracts;
 /// <summary>The reward: a weighted sum of terms, each with its mean in the metrics as env/reward/{name}.</summary>
 public sealed record RewardSettings
 {
-    /// <summary>Its terms. The hate probability reported while learning is that of the first classifier among them.</summary>
+    /// <summary>Its terms. The probability of the judged label reported while learning is that of the first classifier among them.</summary>
     [MinLength(1)]
     [MaxLength(64)]
     public required IReadOnlyList<RewardTerm> Terms { get; init; }

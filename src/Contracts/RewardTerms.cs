@@ -9,10 +9,10 @@ public enum ClassifierValue
     /// <summary>l_k.</summary>
     Logit,
 
-    /// <summary>softmax(l)_k, from 0 to 1.</summary>
+    /// <summary>softmax(l)_k, or σ(l_k) where several labels may hold at once; from 0 to 1.</summary>
     Probability,
 
-    /// <summary>l_k − log Σ_{j≠k} exp l_j: with two labels the difference of their logits.</summary>
+    /// <summary>l_k − log Σ_{j≠k} exp l_j: with two labels the difference of their logits; l_k where several labels may hold at once.</summary>
     Difference,
 }
 
@@ -47,9 +47,9 @@ public sealed record ClassifierTerm : RewardTerm
     [MinLength(1)]
     public string Label { get; init; } = "nothate";
 
-    /// <summary>The label whose probability is reported as hate; a reward model of one label reports none.</summary>
+    /// <summary>What this classifier calls the judged label, whose probability is reported; null: as evaluation.label, where it has such a label.</summary>
     [MinLength(1)]
-    public string HateLabel { get; init; } = "hate";
+    public string? JudgedLabel { get; init; }
 
     /// <summary>What is made of its logits.</summary>
     public ClassifierValue Value { get; init; } = ClassifierValue.Logit;

@@ -68,7 +68,7 @@ public sealed record AdapterList(string? Latest, IReadOnlyList<AdapterListItem> 
 /// <summary>The adapter of a finished run.</summary>
 /// <param name="RunId">The run.</param>
 /// <param name="Path">The PEFT folder in Blob storage.</param>
-/// <param name="HateBefore">Mean hate probability before, by the judge.</param>
-/// <param name="HateAfter">The same after.</param>
+/// <param name="LabelBefore">Mean probability of the run's judged label before; null: there was no judge.</param>
+/// <param name="LabelAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to it when the run ended.</param>
-public sealed record AdapterListItem(string RunId, string Path, double HateBefore, double HateAfter, bool Published);
+public sealed record AdapterListItem(string RunId, string Path, double? LabelBefore, double? LabelAfter, bool Published);

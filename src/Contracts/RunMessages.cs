@@ -1,7 +1,7 @@
 namespace RlhfFunctions.Contracts;
 
-/// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order.</summary>
-public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string Judge, string Dataset)
+/// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order; no judge where the run has none.</summary>
+public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, string? Judge, string Dataset)
 {
     /// <summary>Where the preferences lie with what the reference says of them, by shards; null where the policy itself is sampled.</summary>
     public IReadOnlyList<RolloutShardResult>? Preferences { get; init; }
@@ -10,10 +10,10 @@ public sealed record PreparedRun(string Base, IReadOnlyList<string> Rewards, str
 /// <summary>The <see cref="Source"/> of each model of a run.</summary>
 /// <param name="Base">The base model.</param>
 /// <param name="Rewards">One for each classifier among the reward's terms, in order.</param>
-/// <param name="Judge">The judge.</param>
+/// <param name="Judge">The judge; null: there is none.</param>
 /// <param name="BasePrecision">How the base will be held in memory; the classifiers are taken as they are.</param>
 public sealed record ModelSources(
-    string Base, IReadOnlyList<string> Rewards, string Judge, ModelPrecision BasePrecision = ModelPrecision.Float32);
+    string Base, IReadOnlyList<string> Rewards, string? Judge, ModelPrecision BasePrecision = ModelPrecision.Float32);
 
 /// <summary>The state the orchestration hands from one step to the next; references and small numbers only.</summary>
 public sealed record RlhfRunState
@@ -101,8 +101,8 @@ public sealed record RunProgress
 
     public required int Steps { get; init; }
 
-    /// <summary>Hate probability on the held-out dialogues before learning, by the judge.</summary>
-    public double? HateBefore { get; init; }
+    /// <summary>Probability of the judged label on the held-out dialogues before learning; null: not measured yet, or no judge.</summary>
+    public double? LabelBefore { get; init; }
 
     /// <summary>Set when that is too little to learn from: says so, and what to do.</summary>
     public string? NothingToUnlearn { get; init; }
@@ -176,10 +176,10 @@ public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step
 }
 
 /// <summary>
-/// What a step came to: the figures a progress display shows; no KL where it was not measured or not finite, no hate probability where no
-/// classifier rewards, no pace where nothing is sampled. The reward of preferences is the margin by which the policy has come to prefer the chosen responses.
+/// What a step came to: the figures a progress display shows; no KL where it was not measured or not finite, no label probability where no
+/// classifier tells one, no pace where nothing is sampled. The reward of preferences is the margin by which the policy has come to prefer the chosen responses.
 /// </summary>
-public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? HateProbability, double ResponseTokens, double? TokensPerSecond)
+public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? LabelProbability, double ResponseTokens, double? TokensPerSecond)
 {
     /// <summary>Why the run stops after this step, be it an alarm or one of its limits; null: it does not.</summary>
     public string? Alarm { get; init; }
@@ -199,11 +199,11 @@ public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step)
 
 /// <summary>Output of Evaluate.</summary>
 /// <param name="Path">Where the measurement lies.</param>
-/// <param name="HateProbability">Mean over the held-out dialogues, by the judge.</param>
+/// <param name="LabelProbability">Of the judged label, mean over the held-out dialogues; null: there was no judge.</param>
 /// <param name="RougeL">Mean F-measure against the reference summaries.</param>
 /// <param name="ActivitySeconds">Seconds of the whole activity.</param>
-/// <param name="NothingToUnlearn">Set when the reference itself was measured and is hardly hateful.</param>
-public sealed record EvaluateResult(string Path, double HateProbability, double RougeL, double ActivitySeconds, string? NothingToUnlearn = null);
+/// <param name="NothingToUnlearn">Set when the reference itself was measured and there is hardly anything to unlearn.</param>
+public sealed record EvaluateResult(string Path, double? LabelProbability, double RougeL, double ActivitySeconds, string? NothingToUnlearn = null);
 
 /// <summary>Input of PublishAdapter.</summary>
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null)
@@ -215,12 +215,12 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 
 /// <summary>A finished run's output.</summary>
 /// <param name="RunId">The run.</param>
-/// <param name="HateBefore">Mean hate probability before, by the judge.</param>
-/// <param name="HateAfter">The same after.</param>
+/// <param name="LabelBefore">Mean probability of the judged label before; null: there was no judge.</param>
+/// <param name="LabelAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to this run.</param>
 /// <param name="Prepared">Its prepared inputs; the base model goes with its adapter.</param>
 /// <param name="Steps">Steps done: the number of its last checkpoint.</param>
-public sealed record RunOutcome(string RunId, double HateBefore, double HateAfter, bool Published, PreparedRun Prepared, int Steps)
+public sealed record RunOutcome(string RunId, double? LabelBefore, double? LabelAfter, bool Published, PreparedRun Prepared, int Steps)
 {
     /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>
     public string? Alarm { get; init; }

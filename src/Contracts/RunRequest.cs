@@ -63,7 +63,7 @@ public sealed record RunRequest
 
     public GenerationSettings Generation { get; init; } = new();
 
-    public required EvaluationSettings Evaluation { get; init; }
+    public EvaluationSettings Evaluation { get; init; } = new();
 
     public ComputeSettings Compute { get; init; } = new();
 

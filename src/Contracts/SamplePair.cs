@@ -9,8 +9,12 @@ public sealed record SamplePair(string DialogueId, int Sample, MeasuredText Befo
 
 /// <summary>A response and what was measured of it.</summary>
 /// <param name="Text">The response.</param>
-/// <param name="HateProbability">By the judge.</param>
+/// <param name="LabelProbability">Of the judged label, by the judge; null: there was none.</param>
 /// <param name="RougeL">F-measure against the reference summary.</param>
 /// <param name="Tokens">Length, the end-of-text token included.</param>
 /// <param name="EndedByEos">Whether it ended by itself rather than at the length limit.</param>
-public sealed record MeasuredText(string Text, double HateProbability, double RougeL, int Tokens, bool EndedByEos);
+public sealed record MeasuredText(string Text, double? LabelProbability, double RougeL, int Tokens, bool EndedByEos)
+{
+    /// <summary>As <see cref="PolicyMeasurement.HateProbability"/>.</summary>
+    public double? HateProbability { get; init; }
+}

@@ -140,7 +140,7 @@ public sealed class ScaleTests
     {
         var request = JsonSerializer.Deserialize<RunRequest>(Repository.Read("samples", "demo.json"), ContractsJson.Strict)!; // 32 samples, 2 shards, 3 epochs
         var summary = new MetricSummary(0, 0, 0, 0, 1);
-        var measurement = new PolicyMeasurement { HateProbability = summary, RougeL = summary, ResponseTokens = summary, DistinctResponses = 1, DistinctBigrams = 1, EndedByEos = 1 };
+        var measurement = new PolicyMeasurement { LabelProbability = summary, RougeL = summary, ResponseTokens = summary, DistinctResponses = 1, DistinctBigrams = 1, EndedByEos = 1 };
         var report = new EvaluationReport
         {
             RunId = "run",

@@ -75,7 +75,7 @@ internal sealed record ClassifierQuality(Verdicts HeldOut, double References, Ve
     {
         var classifier = new ClassifierReward(TextClassifier.Load(folder, CPU), "nothate", "hate");
         var scores = classifier.Score([.. texts.Select(PromptedResponse.Alone)], CancellationToken.None);
-        return [.. scores.Select(score => score.HateProbability!.Value)];
+        return [.. scores.Select(score => score.LabelProbability!.Value)];
     }
 
     private static double Share(float[] probabilities, Func<float, bool> holds) => probabilities.Count(holds) / (double)probabilities.Length;

@@ -53,7 +53,7 @@ internal static class SamplePreferences
         string[] ended = [.. responses.Where(response => response[^1] == text.EosId).Select(response => text.Decode(response)).Distinct()];
         if (ended.Length < 2)
             return null;
-        var hate = judge.Score([.. ended.Select(PromptedResponse.Alone)], CancellationToken.None).Select(score => score.HateProbability!.Value).ToArray();
+        var hate = judge.Score([.. ended.Select(PromptedResponse.Alone)], CancellationToken.None).Select(score => score.LabelProbability!.Value).ToArray();
         var (best, worst) = (Array.IndexOf(hate, hate.Min()), Array.IndexOf(hate, hate.Max()));
         return hate[worst] - hate[best] >= ClearDifference ? (ended[best], ended[worst]) : null;
     }

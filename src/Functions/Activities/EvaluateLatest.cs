@@ -37,7 +37,7 @@ public sealed class EvaluateLatest(
         var request = await requests.GetAsync(latest.RunId, cancellation);
         var before = (await artifacts.GetAsync<EvaluateResult>(BlobPaths.Measurement(latest.RunId, step: 0), cancellation)).Result;
         var (files, after) = await measuring.MeasureAsync(path, latest.RunId, latest.Prepared, request, latest.Step, cancellation);
-        string? fault = PolicyMeasuring.FaultOf((before.HateProbability, before.RougeL), (after.HateProbability, after.RougeL), request.Evaluation);
+        string? fault = PolicyMeasuring.FaultOf((before.LabelProbability, before.RougeL), (after.LabelProbability, after.RougeL), request.Evaluation);
         return new NewArtifact<NightlyResult>(files, new NightlyResult(latest.RunId, after, fault));
     }
 }

@@ -30,18 +30,18 @@ internal static class EvaluationReports
     }
 
     /// <summary>The same random numbers before and after, side by side.</summary>
-    public static IEnumerable<SamplePair> Pairs(Measurements measured)
+    public static IEnumerable<SamplePair> Pairs(Measurements measured, EvaluationSettings settings)
     {
         return measured.Before.Zip(measured.After, (before, after) => new SamplePair(
-            measured.Dialogues[before.Dialogue].Id, before.Sample, Text(before), Text(after)));
+            measured.Dialogues[before.Dialogue].Id, before.Sample, Text(before, settings), Text(after, settings)));
     }
 
     public static EvaluationReport Create(Measurements measured, PublishAdapterInput input, RunRequest request, double[] kl)
     {
         var (dialogues, samplesBefore, samplesAfter) = measured;
         ulong seed = (ulong)request.Seed;
-        var (before, after) = (Measure(samplesBefore, seed), Measure(samplesAfter, seed));
-        double floor = KlFloor.Of(before.HateProbability.Mean, after.HateProbability.Mean);
+        var (before, after) = (Measure(samplesBefore, seed, request.Evaluation), Measure(samplesAfter, seed, request.Evaluation));
+        double? floor = before.LabelProbability is { Mean: var p } && after.LabelProbability is { Mean: var q } && KlFloor.Of(p, q) is var least && double.IsFinite(least) ? least : null;
         var timings = input.Timings;
         return new EvaluationReport
         {
@@ -49,14 +49,16 @@ internal static class EvaluationReports
             Seed = request.Seed,
             Steps = input.Steps,
             Alarm = input.Alarm,
-            NothingToUnlearn = BaseRate.NothingToUnlearn(before.HateProbability.Mean, request.Evaluation),
+            Label = request.Evaluation.Judge is null ? null : request.Evaluation.Label,
+            Direction = request.Evaluation.Direction,
+            NothingToUnlearn = BaseRate.NothingToUnlearn(before.LabelProbability?.Mean, request.Evaluation),
             Before = before,
             After = after,
             Kl = new KlSummary(
                 kl.Length == 0 ? null : kl.Average(),
                 kl.Length == 0 ? null : kl[^1],
                 Summarize(samplesAfter, sample => sample.SequenceKl, seed),
-                double.IsFinite(floor) ? floor : null),
+                floor),
             SecondsByStage = new SecondsByStage(
                 timings.Prepare,
                 timings.Rollout,
@@ -65,13 +67,22 @@ internal static class EvaluationReports
                 Math.Max(0, input.TotalSeconds - timings.Prepare - timings.Rollout - timings.Update - timings.Evaluate)),
             Usage = input.Usage,
             Cost = CostEstimate.Of(input.Usage, input.Price),
-            Samples = [.. dialogues.Select((dialogue, i) => Compare(dialogue, First(samplesBefore, i), First(samplesAfter, i)))],
+            Samples = [.. dialogues.Select((dialogue, i) => Compare(dialogue, First(samplesBefore, i), First(samplesAfter, i), request.Evaluation))],
         };
     }
 
-    private static MeasuredText Text(EvaluatedSample sample)
+    private static MeasuredText Text(EvaluatedSample sample, EvaluationSettings settings)
     {
-        return new MeasuredText(sample.Text, sample.HateProbability, sample.RougeL, sample.Tokens, sample.EndedByEos);
+        return new MeasuredText(sample.Text, sample.LabelProbability, sample.RougeL, sample.Tokens, sample.EndedByEos)
+        {
+            HateProbability = IsHate(settings) ? sample.LabelProbability : null,
+        };
+    }
+
+    /// <summary>Whether readers of the first hour look for the label's probability under this name.</summary>
+    private static bool IsHate(EvaluationSettings settings)
+    {
+        return settings.Label == "hate";
     }
 
     private static EvaluatedSample First(IReadOnlyList<EvaluatedSample> samples, int dialogue)
@@ -79,17 +90,23 @@ internal static class EvaluationReports
         return samples.First(sample => sample.Dialogue == dialogue);
     }
 
-    private static SummarySample Compare(PreparedDialogue dialogue, EvaluatedSample before, EvaluatedSample after)
+    private static SummarySample Compare(PreparedDialogue dialogue, EvaluatedSample before, EvaluatedSample after, EvaluationSettings settings)
     {
-        return new SummarySample(dialogue.Dialogue, dialogue.Summary, before.Text, after.Text, before.HateProbability, after.HateProbability);
+        return new SummarySample(dialogue.Dialogue, dialogue.Summary, before.Text, after.Text, before.LabelProbability, after.LabelProbability)
+        {
+            HateBefore = IsHate(settings) ? before.LabelProbability : null,
+            HateAfter = IsHate(settings) ? after.LabelProbability : null,
+        };
     }
 
-    private static PolicyMeasurement Measure(IReadOnlyList<EvaluatedSample> samples, ulong seed)
+    private static PolicyMeasurement Measure(IReadOnlyList<EvaluatedSample> samples, ulong seed, EvaluationSettings settings)
     {
+        var label = samples.All(sample => sample.LabelProbability is not null) ? Summarize(samples, sample => sample.LabelProbability!.Value, seed) : null;
         string[] firstTexts = [.. samples.Where(sample => sample.Sample == 0).Select(sample => sample.Text)];
         return new PolicyMeasurement
         {
-            HateProbability = Summarize(samples, sample => sample.HateProbability, seed),
+            LabelProbability = label,
+            HateProbability = IsHate(settings) ? label : null,
             RougeL = Summarize(samples, sample => sample.RougeL, seed),
             ResponseTokens = Summarize(samples, sample => sample.Tokens, seed),
             DistinctResponses = TextDiversity.DistinctTexts(firstTexts),

@@ -66,7 +66,7 @@ public sealed class PpoUpdate(
             Find(MetricNames.RewardMean) ?? Find(MetricNames.PreferenceMargin) ?? 0,
             Find(MetricNames.Kl),
             metrics[MetricNames.KlCoefficient],
-            Find(MetricNames.HateProbability),
+            Find(MetricNames.LabelProbability),
             metrics[MetricNames.ResponseLengthMean],
             Find(MetricNames.TokensPerSecond));
     }

@@ -14,8 +14,8 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>
-/// Publishes a run's last checkpoint: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If hate
-/// fell and the summaries held, adapters/latest moves here.
+/// Publishes a run's last checkpoint: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If the
+/// judged label went the right way and the summaries held, adapters/latest moves here.
 /// </summary>
 public sealed class PublishAdapter(
     RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PublishedAdapters adapters,
@@ -41,10 +41,10 @@ public sealed class PublishAdapter(
         var report = EvaluationReports.Create(measured, input, request, kl);
         var outcome = new RunOutcome(
             input.RunId,
-            report.Before.HateProbability.Mean,
-            report.After.HateProbability.Mean,
+            report.Before.LabelProbability?.Mean,
+            report.After.LabelProbability?.Mean,
             input.Alarm is null && PolicyMeasuring.FaultOf(
-                (report.Before.HateProbability.Mean, report.Before.RougeL.Mean), (report.After.HateProbability.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
+                (report.Before.LabelProbability?.Mean, report.Before.RougeL.Mean), (report.After.LabelProbability?.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)
         {
@@ -59,7 +59,7 @@ public sealed class PublishAdapter(
             [RunFiles.Metrics] = Encoding.UTF8.GetBytes(string.Concat(metrics.Select(step => step.ToJsonString() + "\n"))),
             [RunFiles.Events] = EventFile.Write(metrics, createdAt, request.Training.BatchSize),
             [RunFiles.Evaluation] = JsonSerializer.SerializeToUtf8Bytes(report, ContractsJson.Indented),
-            [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured)),
+            [RunFiles.Samples] = JsonLines(EvaluationReports.Pairs(measured, request.Evaluation)),
             [RunFiles.Report] = ReportPage.Render(report, metrics, request, outcome.Published),
         };
         return new NewArtifact<RunOutcome>(files, outcome);

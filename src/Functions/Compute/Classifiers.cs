@@ -21,7 +21,7 @@ public sealed class Classifiers(ModelFolders folders, LoadedModels models, Rewar
             {
                 ITextReward reward = term switch
                 {
-                    ClassifierTerm classifier => await ClassifierAsync(classifiers.Dequeue(), classifier, request.Compute.Device, leases, cancellation),
+                    ClassifierTerm classifier => await ClassifierAsync(classifiers.Dequeue(), classifier, request, leases, cancellation),
                     WordsTerm list => new WordListReward(list.Words),
                     LengthTerm length => new LengthReward(length.MinWords, length.MaxWords),
                     RepetitionTerm repetition => new RepetitionReward(repetition.NGram),
@@ -48,33 +48,31 @@ public sealed class Classifiers(ModelFolders folders, LoadedModels models, Rewar
         {
             var members = new List<ITextReward>();
             foreach (var member in ensemble.Members)
-                members.Add(await ClassifierAsync(classifiers.Dequeue(), member, request.Compute.Device, leases, cancellation));
+                members.Add(await ClassifierAsync(classifiers.Dequeue(), member with { Weight = ensemble.Weight }, request, leases, cancellation));
             return members;
         }
     }
 
-    /// <summary>The run's judge, which reads the response alone.</summary>
+    /// <summary>The run's judge, which reads the response alone; null: it has none.</summary>
     /// <exception cref="InvalidInputException">It lacks the label.</exception>
-    public async Task<LeasedReward> JudgeAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
+    public async Task<LeasedReward?> FindJudgeAsync(PreparedRun prepared, RunRequest request, CancellationToken cancellation)
     {
-        var judge = new ClassifierTerm
-        {
-            Source = request.Evaluation.Judge,
-            Label = request.Evaluation.HateLabel,
-            HateLabel = request.Evaluation.HateLabel,
-        };
+        if (prepared.Judge is not { } path) return null;
+        var judge = new ClassifierTerm { Source = request.Evaluation.Judge!, Label = request.Evaluation.Label };
         var leases = new List<IDisposable>();
-        return new LeasedReward(await ClassifierAsync(prepared.Judge, judge, request.Compute.Device, leases, cancellation), leases);
+        return new LeasedReward(await ClassifierAsync(path, judge, request, leases, cancellation), leases);
     }
 
     private async Task<ClassifierReward> ClassifierAsync(
-        string modelPath, ClassifierTerm term, string device, List<IDisposable> leases, CancellationToken cancellation)
+        string modelPath, ClassifierTerm term, RunRequest request, List<IDisposable> leases, CancellationToken cancellation)
     {
         string folder = await folders.FetchAsync(modelPath, cancellation);
+        string device = request.Compute.Device;
         var lease = models.TakeShared($"{device} {folder}", ModelFolders.BytesIn(folder), () => TextClassifier.Load(folder, Torch.Device(device)));
         try
         {
-            var reward = new ClassifierReward(lease.Model, term.Label, term.HateLabel, term.Value, term.Text);
+            string? judgedLabel = term.JudgedLabel ?? (lease.Model.TellsProbabilityOf(request.Evaluation.Label) ? request.Evaluation.Label : null);
+            var reward = new ClassifierReward(lease.Model, term.Label, judgedLabel, term.Value, term.Text, isPunished: term.Weight < 0);
             leases.Add(lease);
             return reward;
         }

@@ -15,10 +15,11 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
     /// <summary>The one file of a measurement: every <see cref="EvaluatedSample"/>.</summary>
     public const string FileName = "samples.json";
 
-    /// <summary>Why an adapter must not serve, or null: hate has to fall, and ROUGE-L to keep the share the request asks for.</summary>
-    public static string? FaultOf((double Hate, double RougeL) before, (double Hate, double RougeL) after, EvaluationSettings gate)
+    /// <summary>Why an adapter must not serve, or null: where there is a judge its label has to go the right way, and ROUGE-L to keep the share the request asks for.</summary>
+    public static string? FaultOf((double? Label, double RougeL) before, (double? Label, double RougeL) after, EvaluationSettings gate)
     {
-        if (after.Hate >= before.Hate) return FormattableString.Invariant($"Its hate probability is {after.Hate:F3}, not below the base model's {before.Hate:F3}.");
+        if (before.Label is { } p && after.Label is { } q && gate.Direction.Undesired(q) >= gate.Direction.Undesired(p))
+            return FormattableString.Invariant($"Its {gate.Label} probability is {q:F3}, not {(gate.Direction == LabelDirection.Lower ? "below" : "above")} the base model's {p:F3}.");
         double least = gate.MinRougeShare * before.RougeL;
         return after.RougeL >= least ? null : FormattableString.Invariant(
             $"Its ROUGE-L is {after.RougeL:F3}, below {least:F3}, the least that evaluation.minRougeShare = {gate.MinRougeShare} allows.");
@@ -38,7 +39,7 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
         using var turn = await gate.EnterAsync(request.Compute, request.Compute.UpdateThreads, cancellation);
         var dataset = await datasets.GetAsync(prepared.Dataset, cancellation);
         var checkpoint = await checkpoints.ReadAsync(runId, step, cancellation);
-        using var judge = await classifiers.JudgeAsync(prepared, request, cancellation);
+        using var judge = await classifiers.FindJudgeAsync(prepared, request, cancellation);
         var plan = new EvaluationPlan
         {
             Seed = (ulong)request.Seed,
@@ -57,14 +58,14 @@ public sealed class PolicyMeasuring(Datasets datasets, Checkpoints checkpoints, 
                 var samples = EvaluationRunner.Run(
                     loaded.Policy,
                     ids => loaded.Text.Decode(ids),
-                    judge.Reward,
+                    judge?.Reward,
                     [.. dataset.Test.Select(dialogue => dialogue.PromptIds)],
                     [.. dataset.Test.Select(dialogue => dialogue.Summary)],
                     plan with { Generation = loaded.WithEndOfText(plan.Generation) },
                     cancellation);
-                double hate = samples.Average(sample => (double)sample.HateProbability);
+                double? label = samples.Average(sample => (double?)sample.LabelProbability);
                 var result = new EvaluateResult(
-                    path, hate, samples.Average(sample => sample.RougeL), activity.Elapsed.TotalSeconds, step == 0 ? BaseRate.NothingToUnlearn(hate, request.Evaluation) : null);
+                    path, label, samples.Average(sample => sample.RougeL), activity.Elapsed.TotalSeconds, step == 0 ? BaseRate.NothingToUnlearn(label, request.Evaluation) : null);
                 var files = new Dictionary<string, byte[]> { [FileName] = JsonSerializer.SerializeToUtf8Bytes(samples, ContractsJson.Options) };
                 return new NewArtifact<EvaluateResult>(files, result);
             },

@@ -41,7 +41,7 @@ public sealed class Score(
             var responses = request.Texts.Select((text, i) => new PromptedResponse(request.Prompts?[i] ?? "", text, text, request.References?[i]));
             var scores = reward.Reward.Score([.. responses], cancellation);
             return new ScoreAnswer(id, [.. scores.Select(score => new ScoredText(
-                score.Score, score.HateProbability, terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
+                score.Score, score.LabelProbability, terms.Zip(score.Terms!).ToDictionary(term => term.First.Name, term => (double)term.Second)))]);
         }));
     }
 }

@@ -57,7 +57,7 @@ public static class RlhfRun
         var startedAt = context.CurrentUtcDateTime;
         var sources = state.Sources;
         var baseInput = new PrepareModelInput(sources.Base, sources.BasePrecision);
-        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
+        PrepareModelInput[] inputs = [.. sources.Rewards.Append(sources.Judge).OfType<string>().Select(source => new PrepareModelInput(source)).Prepend(baseInput).Distinct()];
         string[] paths = await Task.WhenAll(inputs.Select(
             input => context.CallActivityAsync<string>(FunctionNames.PrepareModel, input, ActivityRetries.Default)));
         var models = inputs.Zip(paths).ToDictionary(model => model.First, model => model.Second);
@@ -68,7 +68,7 @@ public static class RlhfRun
         string dataset = await context.CallActivityAsync<string>(
             FunctionNames.PrepareDataset, new PrepareDatasetInput(state.RunId, baseModel), ActivityRetries.Default);
         await adapter;
-        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], PathOf(sources.Judge), dataset);
+        var prepared = new PreparedRun(baseModel, [.. sources.Rewards.Select(PathOf)], sources.Judge is { } judge ? PathOf(judge) : null, dataset);
         if (state.LearnsFromPreferences)
         {
             prepared = prepared with
@@ -96,7 +96,7 @@ public static class RlhfRun
             Progress = progress with
             {
                 Phase = RunPhase.Learning,
-                HateBefore = before.HateProbability,
+                LabelBefore = before.LabelProbability,
                 NothingToUnlearn = before.NothingToUnlearn,
                 Cost = CostEstimate.Of(usage, state.Price),
             },

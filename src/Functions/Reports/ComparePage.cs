@@ -23,7 +23,7 @@ internal static class ComparePage
             : $"""
             <h2 id="figures" tabindex="-1">What they came to</h2>
             {Summary(runs, links)}<h2>Learning</h2>
-            <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
+            <p class="note">Measured on the responses of each step, before its update. A label's probability here is the reward model's own.</p>
             <div class="charts">
             {charts}</div>
             <h2>Settings in which they differ</h2>
@@ -35,13 +35,13 @@ internal static class ComparePage
     private static Html Summary(IReadOnlyList<(RunView View, RunSteps Steps)> runs, PageLinks links)
     {
         return $"""
-            <div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="stack wide"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">steps</th><th scope="col">hate before</th><th scope="col">hate after</th><th scope="col">last reward</th><th scope="col">last KL</th><th scope="col">published</th></tr></thead><tbody>
+            <div class="scroll" tabindex="0" role="region" aria-labelledby="figures"><table class="stack wide"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">steps</th><th scope="col">label before</th><th scope="col">label after</th><th scope="col">last reward</th><th scope="col">last KL</th><th scope="col">published</th></tr></thead><tbody>
             {runs.Select<(RunView View, RunSteps Steps), Html>(run => $"""
             <tr><th scope="row"><a href="{links.Run(run.View.RunId)}">{run.View.RunId}</a></th>
             <td data-label="state">{RunState.Badge(run.View.Status)}</td>
             <td data-label="steps">{run.Steps.Metrics.Count}</td>
-            <td data-label="hate before">{Figures.Text(run.View.Outcome?.HateBefore ?? run.View.Progress?.HateBefore, "F3")}</td>
-            <td data-label="hate after">{Figures.Text(run.View.Outcome?.HateAfter, "F3")}</td>
+            <td data-label="label before">{Figures.Text(run.View.Outcome?.LabelBefore ?? run.View.Progress?.LabelBefore, "F3")}</td>
+            <td data-label="label after">{Figures.Text(run.View.Outcome?.LabelAfter, "F3")}</td>
             <td data-label="last reward">{Figures.Text(Last(run.Steps, MetricNames.RewardMean), "F2")}</td>
             <td data-label="last KL">{Figures.Text(Last(run.Steps, MetricNames.Kl), "F2")}</td>
             <td data-label="published">{(run.View.Outcome is { } outcome ? outcome.Published ? "yes" : "no" : "")}</td></tr>

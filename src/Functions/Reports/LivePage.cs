@@ -29,7 +29,7 @@ internal static class LivePage
             <div data-part="figures">
             {Summary(run)}</div>
             <h2>Learning</h2>
-            <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
+            <p class="note">Measured on the responses of each step, before its update. A label's probability here is the reward model's own.</p>
             <div data-part="charts">
             {Charts(steps)}</div>
             <h2>Settings</h2>
@@ -49,10 +49,10 @@ internal static class LivePage
         if (run.Progress is not { } progress) return Html.None;
         (string Name, string? Value)[] tiles =
         [
-            ("hate before, by the judge", Figures.Text(progress.HateBefore, "F3")),
+            ($"{run.Request.Evaluation.Label} before, by the judge", Figures.Text(progress.LabelBefore, "F3")),
             ("reward", Figures.Text(progress.LastStep?.Reward, "F2")),
             ("KL, nats per response", Figures.Text(progress.LastStep?.Kl, "F2")),
-            ("hate, by the reward", Figures.Text(progress.LastStep?.HateProbability, "F3")),
+            ($"{RunCharts.LabelOf(run.Request)}, by the reward", Figures.Text(progress.LastStep?.LabelProbability, "F3")),
             ("tokens per response", Figures.Text(progress.LastStep?.ResponseTokens, "F1")),
             ("tokens per second", Figures.Text(progress.LastStep?.TokensPerSecond, "N0")),
         ];

@@ -44,7 +44,7 @@ internal static class PageStyle
         summary { cursor: pointer; padding: .25rem 0; } figure summary { font-size: .9rem; color: var(--muted); }
         .cards { display: grid; gap: 1rem; } .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
         .pair > div { background: var(--back); border: 1px solid var(--rule); border-radius: 6px; padding: .6rem .8rem; min-width: 0; }
-        .pair p, .card p { margin: .2rem 0; } .hate { float: right; } .high { color: var(--bad); } .low { color: var(--good); }
+        .pair p, .card p { margin: .2rem 0; } .judged { float: right; } .judged.bad { color: var(--bad); } .judged.good { color: var(--good); }
         .dialogue { white-space: pre-wrap; border-left: 3px solid var(--rule); padding-left: .8rem; margin: .3rem 0; }
         .empty { font-style: italic; color: var(--muted); } footer { margin-top: 2.5rem; border-top: 1px solid var(--rule); font-size: .9rem; }
         @media (max-width: 40rem) { .pair { grid-template-columns: 1fr; }

@@ -27,11 +27,11 @@ internal static class ReportPage
         Html main = $"""
             <h2 id="figures" tabindex="-1">Before and after</h2>
             {Figures(report)}<h2>Learning</h2>
-            <p class="note">Measured on the responses of each step, before its update. A hate probability here is the reward model's own.</p>
+            <p class="note">Measured on the responses of each step, before its update. A label's probability here is the reward model's own.</p>
             <div class="charts">
             {RunCharts.Of(new RunSteps(report.RunId, request, metrics)).Select((chart, i) => LineChart.Draw($"chart-{i}", chart))}</div>
-            {Improved(report)}{StillHateful(report)}<h2>All held-out dialogues</h2>
-            {AllDialogues(report.Samples)}<h2>Settings</h2>
+            {Improved(report)}{StillUndesired(report)}<h2>All held-out dialogues</h2>
+            {AllDialogues(report)}<h2>Settings</h2>
             {Settings.Whole(request)}<h2>Files</h2>
             {Files(report.RunId, links)}
             """;
@@ -57,45 +57,55 @@ internal static class ReportPage
 
     private static Html Improved(EvaluationReport report)
     {
+        if (report.Label is not { } label) return Html.None;
         var improved = Comparison.MostImproved(report).Take(Highlights).ToList();
-        return improved.Count == 0 ? (Html)$"<h2>Where hate fell most</h2>\n<p>Of no dialogue the response became less hateful.</p>\n" : $"""
-            <h2>Where hate fell most</h2>
-            <div class="cards">
-            {improved.Select(Card)}</div>
+        Html title = $"<h2>Where {label} {Comparison.WantedChange(report)} most</h2>\n";
+        return improved.Count == 0 ? (Html)$"{title}<p>In no dialogue {label} {Comparison.WantedChange(report)}.</p>\n" : $"""
+            {title}<div class="cards">
+            {improved.Select(sample => Card(report, sample))}</div>
 
             """;
     }
 
-    private static Html StillHateful(EvaluationReport report)
+    private static Html StillUndesired(EvaluationReport report)
     {
-        var hateful = report.Samples.Where(sample => IsHateful(sample.HateAfter)).OrderByDescending(sample => sample.HateAfter).ToList();
-        return hateful.Count == 0
-            ? (Html)$"<h2>What is still hateful</h2>\n<p>Nothing: of the {report.Samples.Count} responses that are shown, the judge finds none more likely hateful than not; the highest hate probability is {report.Samples.Max(sample => sample.HateAfter):F2}.</p>\n"
+        if (report.Label is not { } label) return Html.None;
+        bool isLower = report.Direction == LabelDirection.Lower;
+        var (likely, highest) = isLower ? ("likely", "highest") : ("unlikely", "lowest");
+        var samples = report.Samples.Where(sample => sample.LabelAfter is not null).ToList();
+        var worst = samples.OrderByDescending(sample => report.Direction.Undesired(sample.LabelAfter!.Value)).ToList();
+        var undesired = worst.Where(sample => IsUndesired(report, sample.LabelAfter!.Value)).ToList();
+        Html title = $"<h2>Where {label} is still {likely}</h2>\n";
+        double worstProbability = worst.Count > 0 ? worst[0].LabelAfter!.Value : 0;
+        return undesired.Count == 0
+            ? (Html)$"{title}<p>Nowhere: of the {samples.Count} responses that are shown, the judge finds {label} {likely} in none; its {highest} probability is {worstProbability:F2}.</p>\n"
             : $"""
-            <h2>What is still hateful</h2>
-            <p class="note">{hateful.Count} of the {report.Samples.Count} responses that are shown: those that the judge finds more likely hateful than not{(hateful.Count > Highlights ? $", the {Highlights} worst here" : "")}.</p>
+            {title}<p class="note">{undesired.Count} of the {samples.Count} responses that are shown: those in which the judge finds {label} more {likely} than not{(undesired.Count > Highlights ? $", the {Highlights} worst here" : "")}.</p>
             <div class="cards">
-            {hateful.Take(Highlights).Select(Card)}</div>
+            {undesired.Take(Highlights).Select(sample => Card(report, sample))}</div>
 
             """;
     }
 
-    private static bool IsHateful(double probability)
+    private static bool IsUndesired(EvaluationReport report, double probability)
     {
-        return probability >= 0.5;
+        return report.Direction.Undesired(probability) >= 0.5;
     }
 
     private static Html Verdict(EvaluationReport report, RunRequest request, bool published)
     {
-        var (before, after) = (report.Before.HateProbability, report.After.HateProbability);
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
         Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
+        string change = report.Direction == LabelDirection.Lower ? "fall" : "rise";
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
             : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
-            : $"adapters/latest was not moved here: hate must fall, and ROUGE-L keep {request.Evaluation.MinRougeShare:P0} of what it was.";
+            : $"adapters/latest was not moved here: {(report.Label is { } label ? $"{label} must {change}, and " : "")}ROUGE-L must keep {request.Evaluation.MinRougeShare:P0} of what it was.";
+        Html verdict = report is { Before.LabelProbability: { } before, After.LabelProbability: { } after }
+            ? (Html)$"Probability of {report.Label} <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward."
+            : $"No judge measured a label. ROUGE-L <strong>{report.Before.RougeL.Mean:F3}</strong> before, <strong>{report.After.RougeL.Mean:F3}</strong> after: mean over {report.After.RougeL.Count} held-out dialogues.";
         return $"""
-            <p class="verdict">Hate probability <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward.</p>
+            <p class="verdict">{verdict}</p>
             {stopped}{notice}<p class="muted">{latest}</p>
 
             """;
@@ -109,28 +119,29 @@ internal static class ReportPage
             <tr><th scope="row">{row.Measure}</th><td data-label="before">{row.Before}</td><td data-label="after">{row.After}</td></tr>
 
             """)}</tbody></table>
-            <p class="note">In parentheses: 95 % bootstrap intervals by dialogue. KL is summed over a response, from the model with its adapter off. The least KL is what any policy must pay for this change of the mean hate probability, whatever it does otherwise; its interval goes from the near to the far ends of theirs.</p>
+            <p class="note">In parentheses: 95 % bootstrap intervals by dialogue. KL is summed over a response, from the model with its adapter off. The least KL is what any policy must pay for this change of the judged label's mean probability, whatever it does otherwise; its interval goes from the near to the far ends of theirs.</p>
             {(Comparison.Doubt(report) is { } doubt ? $"<p class=\"note\">{doubt}</p>\n" : Html.None)}
             """;
     }
 
-    private static Html AllDialogues(IReadOnlyList<SummarySample> samples)
+    private static Html AllDialogues(EvaluationReport report)
     {
+        var samples = report.Samples;
         Html rest = samples.Count > MaxDialogues ? $"<p class=\"note\">The first {MaxDialogues} of {samples.Count}; evaluation.json holds all.</p>\n" : Html.None;
         return $"""
             {rest}{samples.Take(MaxDialogues).Select<SummarySample, Html>((sample, i) => $"""
-            <details><summary>{i + 1}: hate {sample.HateBefore:F2} → {sample.HateAfter:F2}</summary>
-            {Card(sample)}</details>
+            <details><summary>{i + 1}{(report.Label is { } label ? $": {label} {sample.LabelBefore:F2} → {sample.LabelAfter:F2}" : "")}</summary>
+            {Card(report, sample)}</details>
 
             """)}
             """;
     }
 
-    private static Html Card(SummarySample sample)
+    private static Html Card(EvaluationReport report, SummarySample sample)
     {
         return $"""
             <div class="card"><div class="pair">
-            {Side("before", sample.Before, sample.HateBefore)}{Side("after", sample.After, sample.HateAfter)}</div>
+            {Side(report, "before", sample.Before, sample.LabelBefore)}{Side(report, "after", sample.After, sample.LabelAfter)}</div>
             <details><summary>Dialogue and reference summary</summary>
             <p class="dialogue">{sample.Dialogue}</p><p><span class="muted">Reference:</span> {sample.Reference}</p></details>
             </div>
@@ -138,10 +149,11 @@ internal static class ReportPage
             """;
     }
 
-    private static Html Side(string when, string text, double hate)
+    private static Html Side(EvaluationReport report, string when, string text, double? label)
     {
         Html said = $"{text}", nothing = $"<span class=\"empty\">(empty)</span>";
-        return $"<div><span class=\"hate {(IsHateful(hate) ? "high" : "low")}\">hate {hate:F2}</span><span class=\"muted\">{when}</span><p>{(string.IsNullOrWhiteSpace(text) ? nothing : said)}</p></div>\n";
+        Html judged = label is { } p ? $"<span class=\"judged {(IsUndesired(report, p) ? "bad" : "good")}\">{report.Label} {p:F2}</span>" : Html.None;
+        return $"<div>{judged}<span class=\"muted\">{when}</span><p>{(string.IsNullOrWhiteSpace(text) ? nothing : said)}</p></div>\n";
     }
 
     private static string Seconds(SecondsByStage stages)

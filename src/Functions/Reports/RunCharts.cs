@@ -14,14 +14,15 @@ internal static class RunCharts
 {
     /// <summary>
     /// What every run reports, then each term of a reward that has several. A metric that no step has is left out: no classifier tells
-    /// a hate probability, or every mini-batch was skipped.
+    /// the judged label's probability, or every mini-batch was skipped.
     /// </summary>
     public static IEnumerable<StepChart> Of(params IReadOnlyList<RunSteps> runs)
     {
+        string labels = string.Join(" or ", runs.Select(run => LabelOf(run.Request)).Distinct());
         (string Title, string Unit, string Name)[] metrics =
         [
             ("Reward", "mean score", MetricNames.RewardMean),
-            ("Hate probability", "by the reward model", MetricNames.HateProbability),
+            ($"Probability of {labels}", "by the reward model", MetricNames.LabelProbability),
             ("KL from the reference", "nats per response", MetricNames.Kl),
             ("Response length", "tokens", MetricNames.ResponseLengthMean),
             ("Policy loss", "what the update lowers", MetricNames.PolicyLoss),
@@ -37,6 +38,12 @@ internal static class RunCharts
                 Marks = metric.Name == MetricNames.Kl && runs.Count == 1 ? [.. KlMarks(runs[0].Request.Training)] : [],
             })
             .Where(chart => chart.Lines.Any(line => line.Values.Any(value => value is not null)));
+    }
+
+    /// <summary>What the reward's first classifier calls the judged label.</summary>
+    public static string LabelOf(RunRequest request)
+    {
+        return request.Reward?.Classifiers.FirstOrDefault()?.JudgedLabel ?? request.Evaluation.Label;
     }
 
     private static StepLine Line(RunSteps run, string metric)

@@ -26,9 +26,9 @@ internal static class RunsPage
         return $"""
             <form action="{PageLinks.Comparison}" method="get">
             {(links.Code is { } code ? $"""<input type="hidden" name="code" value="{code}"/>""" : Html.None)}
-            <table class="stack wide" id="runs" tabindex="-1"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">started</th><th scope="col">steps</th><th scope="col">reward</th><th scope="col">KL</th><th scope="col">hate before</th><th scope="col">compare</th></tr></thead><tbody>
+            <table class="stack wide" id="runs" tabindex="-1"><thead><tr><th scope="col">run</th><th scope="col">state</th><th scope="col">started</th><th scope="col">steps</th><th scope="col">reward</th><th scope="col">KL</th><th scope="col">label before</th><th scope="col">compare</th></tr></thead><tbody>
             {runs.Select(run => Row(run, links))}</tbody></table>
-            <p class="muted">KL and reward are those of the last step; hate before is the judge's mean on the held-out dialogues.</p>
+            <p class="muted">KL and reward are those of the last step; label before is the judge's mean probability of the run's judged label on the held-out dialogues.</p>
             <p><button type="submit">Compare the chosen</button></p>
             </form>
 
@@ -45,7 +45,7 @@ internal static class RunsPage
             <td data-label="steps">{(progress is null ? "" : $"{progress.Step} of {progress.Steps}")}</td>
             <td data-label="reward">{Figures.Text(progress?.LastStep?.Reward, "F2")}</td>
             <td data-label="KL">{Figures.Text(progress?.LastStep?.Kl, "F2")}</td>
-            <td data-label="hate before">{Figures.Text(progress?.HateBefore, "F3")}</td>
+            <td data-label="label before">{Figures.Text(progress?.LabelBefore, "F3")}</td>
             <td data-label=""><label class="pick"><input type="checkbox" name="run" value="{run.RunId}" aria-label="Compare {run.RunId}"/><span aria-hidden="true">compare</span></label></td></tr>
 
             """;

@@ -23,13 +23,12 @@ public sealed class RequestChecks(
         var errors = RequestValidation.Check(request);
         if (errors.Count > 0) return errors;
 
-        var judge = new ClassifierTerm { Source = request.Evaluation.Judge, Label = request.Evaluation.HateLabel, HateLabel = request.Evaluation.HateLabel };
         var checks = new List<Task<IReadOnlyList<Finding>>>
         {
             CheckBaseAsync(request, cancellation),
-            CheckClassifierAsync(judge, "evaluation.judge", "evaluation.hateLabel", "evaluation.hateLabel", cancellation),
             CheckDataAsync(request.Data.Test, "test", cancellation),
         };
+        if (request.Evaluation.Judge is { } judge) checks.Add(CheckJudgeAsync(judge, request.Evaluation.Label, cancellation));
         if (request.Data.Train is { } train) checks.Add(CheckDataAsync(train, "train", cancellation));
         if (request.Data.Preferences is { } preferences) checks.Add(CheckDataAsync(preferences, "preferences", cancellation));
         var terms = request.Reward?.Terms ?? [];
@@ -49,7 +48,7 @@ public sealed class RequestChecks(
         {
             ClassifierTerm classifier =>
             [
-                CheckClassifierAsync(classifier, $"{field}.source", $"{field}.label", $"{field}.hateLabel", cancellation),
+                CheckClassifierAsync(classifier, field, cancellation),
                 CheckWorthAsync(classifier, $"{field}.source", cancellation),
             ],
             EnsembleTerm ensemble => ensemble.Members.SelectMany((member, i) => CheckTerm(member, $"{field}.members[{i}]", cancellation)),
@@ -97,20 +96,32 @@ public sealed class RequestChecks(
         }
     }
 
-    private Task<IReadOnlyList<Finding>> CheckClassifierAsync(
-        ClassifierTerm term, string sourceField, string labelField, string hateLabelField, CancellationToken cancellation)
+    private Task<IReadOnlyList<Finding>> CheckJudgeAsync(string judge, string label, CancellationToken cancellation)
     {
-        return CheckModelAsync(term.Source, sourceField, Check, cancellation);
+        return CheckModelAsync(judge, "evaluation.judge", Check, cancellation);
 
         IEnumerable<Finding> Check(ConfigFile file)
         {
             var labels = TextClassifier.LabelsOf(file);
-            (string, string)[] wanted = [(labelField, term.Label), (hateLabelField, term.HateLabel)];
-            // What scores and does not classify has one label, and no hate to tell of.
-            foreach (var (field, label) in labels.Count == 1 ? wanted[..1] : wanted)
-            {
-                if (TextClassifier.ProblemWith(label, labels, term.Source) is { } problem) yield return new Finding(field, problem);
-            }
+            if (labels.Rule == LabelRule.Scores)
+                yield return new Finding("evaluation.judge", $"gives scores, and no probability of a label: name a classifier with the label \"{label}\".");
+            else if (TextClassifier.ProblemWith(label, labels.Names, judge) is { } problem)
+                yield return new Finding("evaluation.label", problem);
+        }
+    }
+
+    private Task<IReadOnlyList<Finding>> CheckClassifierAsync(ClassifierTerm term, string field, CancellationToken cancellation)
+    {
+        return CheckModelAsync(term.Source, $"{field}.source", Check, cancellation);
+
+        IEnumerable<Finding> Check(ConfigFile file)
+        {
+            var labels = TextClassifier.LabelsOf(file);
+            if (TextClassifier.ProblemWith(term.Label, labels.Names, term.Source) is { } problem) yield return new Finding($"{field}.label", problem);
+            if (ClassifierReward.ProblemWith(term.Value, labels.Rule) is { } wrong) yield return new Finding($"{field}.value", wrong);
+            // What scores and does not classify has no probability to tell of.
+            if (labels.Rule != LabelRule.Scores && term.JudgedLabel is { } judged && TextClassifier.ProblemWith(judged, labels.Names, term.Source) is { } unknown)
+                yield return new Finding($"{field}.judgedLabel", unknown);
         }
     }
 

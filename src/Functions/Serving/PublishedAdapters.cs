@@ -86,7 +86,7 @@ public sealed class PublishedAdapters(RunRequests requests, ArtifactStore artifa
         {
             if (await ReadAsync(() => artifacts.FindAsync<RunOutcome>(BlobPaths.Run(id), cancellation)) is not { Result: var outcome }) continue;
             string path = BlobPaths.Published(id, RunFiles.AdapterFolder);
-            adapters.Add(new AdapterListItem(id, path, outcome.HateBefore, outcome.HateAfter, outcome.Published));
+            adapters.Add(new AdapterListItem(id, path, outcome.LabelBefore, outcome.LabelAfter, outcome.Published));
         }
 
         return new AdapterList(latest?.RunId, adapters) { Damaged = damaged.Count == 0 ? null : damaged };

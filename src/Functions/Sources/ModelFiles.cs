@@ -15,7 +15,7 @@ public static class ModelFiles
     private static readonly string[] Others =
     [
         "generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-        "merges.txt", "chat_template.jinja",
+        "merges.txt", "sentencepiece.bpe.model", "chat_template.jinja",
     ];
 
     private static readonly string[] Pickles = [".bin", ".pt", ".pth", ".pkl", ".ckpt"];

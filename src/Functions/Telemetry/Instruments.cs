@@ -20,7 +20,7 @@ internal static class Instruments
     private static readonly Gauge<double> Reward = Meter.CreateGauge<double>("rlhf.reward", null, "Mean reward of the last step.");
     private static readonly Gauge<double> Kl = Meter.CreateGauge<double>("rlhf.kl", "nat", "Mean KL from the reference per response, in the last step.");
     private static readonly Gauge<double> KlCoefficient = Meter.CreateGauge<double>("rlhf.kl_coefficient", null, "The weight of the KL penalty in the last step.");
-    private static readonly Gauge<double> HateProbability = Meter.CreateGauge<double>("rlhf.hate_probability", null, "Mean hate probability of the last step, by the reward.");
+    private static readonly Gauge<double> LabelProbability = Meter.CreateGauge<double>("rlhf.label_probability", null, "Mean probability of the judged label in the last step, by the reward.");
 
     public static void ActivityEnded(string activity, string outcome, TimeSpan duration)
     {
@@ -45,6 +45,6 @@ internal static class Instruments
         Reward.Record(step.Reward, run);
         KlCoefficient.Record(step.KlCoefficient, run);
         if (step.Kl is { } kl) Kl.Record(kl, run);
-        if (step.HateProbability is { } hate) HateProbability.Record(hate, run);
+        if (step.LabelProbability is { } judged) LabelProbability.Record(judged, run);
     }
 }

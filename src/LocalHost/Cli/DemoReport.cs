@@ -16,8 +16,11 @@ internal static class DemoReport
         console.WriteLine();
         console.Write(Figures(report));
         console.WriteLine();
-        console.Write(Responses(report, console.Profile.Width));
-        console.WriteLine();
+        if (report.Label is { } label)
+        {
+            console.Write(Responses(report, label, console.Profile.Width));
+            console.WriteLine();
+        }
 
         var stages = report.SecondsByStage;
         console.WriteLine(
@@ -25,7 +28,8 @@ internal static class DemoReport
         if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {alarm}[/]");
         console.WriteLine(run.Outcome.Published
             ? "adapters/latest now points to this run's adapter."
-            : $"adapters/latest was not moved: {(run.Outcome.Alarm is null ? "hate did not fall, or the summaries got worse" : "an alarm stopped the run")}.");
+            : $"adapters/latest was not moved: {(run.Outcome.Alarm is not null ? "an alarm stopped the run"
+                : report.Label is { } judged ? $"{judged} did not {(report.Direction == LabelDirection.Lower ? "fall" : "rise")}, or the summaries got worse" : "the summaries got worse")}.");
         if (report.NothingToUnlearn is { } nothing) console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
         WriteNextSteps(console, run, host, address);
     }
@@ -35,29 +39,30 @@ internal static class DemoReport
         var table = new Table().Title($"Run {Markup.Escape(report.RunId)}: seed {report.Seed}, {report.Steps} steps").Border(TableBorder.Rounded);
         table.AddColumns("held-out dialogues (95 %)", "before", "after");
         foreach (var (row, i) in Comparison.Rows(report).Select((row, i) => (row, i)))
-            table.AddRow(row.Measure, row.Before, i == 0 && !Rose(report) ? $"[green]{row.After}[/]" : row.After);
+            table.AddRow(row.Measure, row.Before, i == 0 && Improved(report) ? $"[green]{row.After}[/]" : row.After);
         return table;
     }
 
-    private static Table Responses(EvaluationReport report, int terminalWidth)
+    private static Table Responses(EvaluationReport report, string label, int terminalWidth)
     {
-        var table = new Table().Title("Where hate fell most").Border(TableBorder.Rounded).ShowRowSeparators();
+        var table = new Table().Title(Markup.Escape($"Where {label} {Comparison.WantedChange(report)} most")).Border(TableBorder.Rounded).ShowRowSeparators();
         int width = Math.Clamp((terminalWidth - 7) / 2, 10, 60); // two columns, three lines and their padding
         table.AddColumns(new TableColumn("before").Width(width), new TableColumn("after").Width(width));
         foreach (var sample in Comparison.MostImproved(report).Take(3))
-            table.AddRow(Response(sample.Before, sample.HateBefore), Response(sample.After, sample.HateAfter));
+            table.AddRow(Response(sample.Before, sample.LabelBefore!.Value), Response(sample.After, sample.LabelAfter!.Value));
         return table;
+
+        Markup Response(string text, double probability)
+        {
+            string colour = report.Direction.Undesired(probability) >= 0.5 ? "red" : "green";
+            return new Markup($"[{colour}]{Markup.Escape(label)} {probability:F2}[/]\n{(string.IsNullOrWhiteSpace(text) ? "[dim](empty)[/]" : Markup.Escape(text))}");
+        }
     }
 
-    private static Markup Response(string text, double hate)
+    private static bool Improved(EvaluationReport report)
     {
-        string colour = hate >= 0.5 ? "red" : "green";
-        return new Markup($"[{colour}]hate {hate:F2}[/]\n{(string.IsNullOrWhiteSpace(text) ? "[dim](empty)[/]" : Markup.Escape(text))}");
-    }
-
-    private static bool Rose(EvaluationReport report)
-    {
-        return report.After.HateProbability.Mean > report.Before.HateProbability.Mean;
+        return report is { Before.LabelProbability: { } before, After.LabelProbability: { } after }
+            && report.Direction.Undesired(after.Mean) <= report.Direction.Undesired(before.Mean);
     }
 
     /// <summary>Written past the console's own line breaks, so that paths and commands can be copied whole.</summary>

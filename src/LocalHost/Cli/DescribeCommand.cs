@@ -22,8 +22,8 @@ internal static class DescribeCommand
         {
             Validator.ValidateObject(lora, new ValidationContext(lora), validateAllProperties: true);
             var config = ConfigFile.Open(Directory.Exists(path) ? Path.Combine(path, "config.json") : path);
-            config.Require("model_type", null, [.. LlamaConfig.ModelTypes, RobertaConfig.ModelType]);
-            if (config.Text("model_type") != RobertaConfig.ModelType) Describe(LlamaConfig.Read(config), lora, console);
+            config.Require("model_type", null, [.. LlamaConfig.ModelTypes, .. RobertaConfig.ModelTypes]);
+            if (!RobertaConfig.ModelTypes.Contains(config.Text("model_type"))) Describe(LlamaConfig.Read(config), lora, console);
             else Describe(RobertaConfig.Read(config), console);
         }
         catch (Exception e) when (e is InvalidDataException or ArgumentException or ValidationException)

@@ -25,11 +25,11 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
                 var task = live.AddTask("starting");
                 return await PollAsync(
                     runId,
-                    progress =>
+                    (progress, label) =>
                     {
                         task.MaxValue = progress.Steps;
                         task.Value = progress.Step;
-                        task.Description = Markup.Escape(Describe(progress));
+                        task.Description = Markup.Escape(Describe(progress, label));
                     },
                     cancellation);
             });
@@ -40,9 +40,9 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         string last = "";
         return PollAsync(
             runId,
-            progress =>
+            (progress, label) =>
             {
-                string line = Describe(progress);
+                string line = Describe(progress, label);
                 if (line == last) return;
                 console.Profile.Out.Writer.WriteLine(line);
                 last = line;
@@ -50,13 +50,13 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
             cancellation);
     }
 
-    private async Task<RunView> PollAsync(string runId, Action<RunProgress> show, CancellationToken cancellation)
+    private async Task<RunView> PollAsync(string runId, Action<RunProgress, string> show, CancellationToken cancellation)
     {
         bool isNothingSaid = true;
         while (true)
         {
             var view = await client.GetAsync(runId, cancellation);
-            if (view.Progress is { } progress) show(progress);
+            if (view.Progress is { } progress) show(progress, view.Request.Evaluation.Label);
             if (isNothingSaid && view.Progress?.NothingToUnlearn is { } nothing)
             {
                 console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
@@ -68,7 +68,7 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         }
     }
 
-    private static string Describe(RunProgress progress)
+    private static string Describe(RunProgress progress, string label)
     {
         if (progress.Phase == RunPhase.Preparing) return "preparing models and dialogues";
         if (progress.Phase == RunPhase.Publishing) return "publishing the adapter";
@@ -76,10 +76,10 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         if (progress.Phase == RunPhase.Measuring)
             return progress.Step == 0 ? "measuring the policy before" : $"measuring the policy after{(progress.LastStep?.Alarm is null ? "" : " an alarm")}";
         if (progress.LastStep is not { } step)
-            return $"step 0 of {progress.Steps} · hate on held-out dialogues {progress.HateBefore:F3}";
+            return $"step 0 of {progress.Steps}{(progress.LabelBefore is { } before ? $" · {label} on held-out dialogues {before:F3}" : "")}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";
-        string hate = step.HateProbability is { } probability ? $" · hate {probability:F3}" : "";
-        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2}{(step.Kl is { } kl ? $" · KL {kl:F2}" : "")}{hate}"
+        string judged = step.LabelProbability is { } probability ? $" · {label} {probability:F3}" : "";
+        return $"step {progress.Step} of {progress.Steps} · reward {step.Reward:F2}{(step.Kl is { } kl ? $" · KL {kl:F2}" : "")}{judged}"
             + $"{(step.TokensPerSecond is { } pace ? $" · {pace:N0} tokens/s" : "")}{timeLeft}";
     }
 }

@@ -11,7 +11,7 @@ internal static class RunTables
     public static Table List(IReadOnlyList<RunListItem> runs)
     {
         var table = new Table().Border(TableBorder.Rounded);
-        table.AddColumns("run", "state", "started (UTC)", "steps", "reward", "KL", "hate before");
+        table.AddColumns("run", "state", "started (UTC)", "steps", "reward", "KL", "label before");
         foreach (var run in runs)
         {
             var progress = run.Progress;
@@ -22,7 +22,7 @@ internal static class RunTables
                 progress is null ? "" : $"{progress.Step} of {progress.Steps}",
                 $"{progress?.LastStep?.Reward:F2}",
                 $"{progress?.LastStep?.Kl:F2}",
-                $"{progress?.HateBefore:F3}");
+                $"{progress?.LabelBefore:F3}");
         }
 
         return table;
@@ -43,8 +43,8 @@ internal static class RunTables
             ("time left", progress?.SecondsLeft is > 0 and var seconds ? TimeSpan.FromSeconds(Math.Ceiling(seconds)).ToString("c", CultureInfo.InvariantCulture) : null),
             ("reward", progress?.LastStep is { } step ? $"{step.Reward:F2}" : null),
             ("KL, nats per response", progress?.LastStep?.Kl is { } kl ? $"{kl:F2}" : null),
-            ("hate before", (run.Outcome?.HateBefore ?? progress?.HateBefore) is { } before ? $"{before:F3}" : null),
-            ("hate after", run.Outcome is { } outcome ? $"{outcome.HateAfter:F3}" : null),
+            ($"{run.Request.Evaluation.Label} before", (run.Outcome?.LabelBefore ?? progress?.LabelBefore) is { } before ? $"{before:F3}" : null),
+            ($"{run.Request.Evaluation.Label} after", run.Outcome?.LabelAfter is { } after ? $"{after:F3}" : null),
             ("published", run.Outcome is { } end ? end.Published ? "yes" : "no" : null),
             ("alarm", run.Outcome?.Alarm ?? progress?.LastStep?.Alarm),
             ("went back", progress?.Retreat),
@@ -61,7 +61,7 @@ internal static class RunTables
     {
         (string Name, string Metric, string Format)[] figures =
         [
-            ("reward", MetricNames.RewardMean, "F2"), ("KL", MetricNames.Kl, "F2"), ("hate", MetricNames.HateProbability, "F3"),
+            ("reward", MetricNames.RewardMean, "F2"), ("KL", MetricNames.Kl, "F2"), ("label", MetricNames.LabelProbability, "F3"),
             ("tokens", MetricNames.ResponseLengthMean, "F1"), ("tokens/s", MetricNames.TokensPerSecond, "N0"),
         ];
         var told = figures.Where(figure => step.ContainsKey(figure.Metric))

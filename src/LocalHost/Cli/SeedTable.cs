@@ -12,7 +12,7 @@ internal static class SeedTable
     public static Table Console(IReadOnlyList<EvaluationReport> reports)
     {
         var table = new Table().Border(TableBorder.Horizontal);
-        foreach (string name in new[] { "seed", "hate (95 %)", "ROUGE-L", "KL (least)", "dist-2", "tokens", "EOS" })
+        foreach (string name in new[] { "seed", $"{Label(reports)} (95 %)", "ROUGE-L", "KL (least)", "dist-2", "tokens", "EOS" })
             table.AddColumn(new TableColumn(name).Padding(0, 2).NoWrap());
         foreach (var report in reports)
         {
@@ -28,7 +28,7 @@ internal static class SeedTable
     public static string Markdown(IReadOnlyList<EvaluationReport> reports)
     {
         var text = new StringBuilder();
-        text.Append("| seed | hate probability before | after | ROUGE-L | KL per response, nats | least KL | distinct word pairs | tokens | ended by themselves |\n");
+        text.Append($"| seed | {Label(reports)} probability before | after | ROUGE-L | KL per response, nats | least KL | distinct word pairs | tokens | ended by themselves |\n");
         text.Append("|---|---|---|---|---|---|---|---|---|\n");
         foreach (var report in reports)
         {
@@ -36,8 +36,8 @@ internal static class SeedTable
             string[] cells =
             [
                 $"{report.Seed}",
-                Comparison.Interval(before.HateProbability, "F3"),
-                Bold(Comparison.Interval(after.HateProbability, "F3")),
+                Interval(before),
+                Bold(Interval(after)),
                 $"{before.RougeL.Mean:F3} → {after.RougeL.Mean:F3}",
                 Comparison.Interval(kl.HeldOut, "F2"),
                 Comparison.Floor(kl),
@@ -55,14 +55,26 @@ internal static class SeedTable
     {
         return
         [
-            seed, Comparison.Interval(side.HateProbability, "F3"), $"{side.RougeL.Mean:F3}", kl, $"{side.DistinctBigrams:P0}",
+            seed, Interval(side), $"{side.RougeL.Mean:F3}", kl, $"{side.DistinctBigrams:P0}",
             $"{side.ResponseTokens.Mean:F1}", $"{side.EndedByEos:P0}",
         ];
+    }
+
+    /// <summary>The judged label's name, the same in all: they differ by their seed alone.</summary>
+    private static string Label(IReadOnlyList<EvaluationReport> reports)
+    {
+        return reports[0].Label ?? "label";
+    }
+
+    /// <summary>A dash where there was no judge.</summary>
+    private static string Interval(PolicyMeasurement side)
+    {
+        return side.LabelProbability is { } label ? Comparison.Interval(label, "F3") : "–";
     }
 
     private static string Bold(string interval)
     {
         int end = interval.IndexOf(' ', StringComparison.Ordinal);
-        return $"**{interval[..end]}**{interval[end..]}";
+        return end < 0 ? interval : $"**{interval[..end]}**{interval[end..]}";
     }
 }

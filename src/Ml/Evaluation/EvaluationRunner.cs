@@ -12,13 +12,13 @@ public static class EvaluationRunner
     /// <summary>Every sample of every dialogue, ordered by dialogue and sample.</summary>
     /// <param name="policy">With its adapter on, or off for the reference.</param>
     /// <param name="decode">Response ids → text without special tokens.</param>
-    /// <param name="judge">A classifier other than the reward.</param>
+    /// <param name="judge">A classifier other than the reward; null: there is none.</param>
     /// <param name="prompts">Token ids, one per dialogue.</param>
     /// <param name="references">The summaries to compare with, one per dialogue.</param>
     /// <param name="plan">Seed and sizes.</param>
     /// <param name="cancellationToken">Looked at before each token and each batch.</param>
     public static IReadOnlyList<EvaluatedSample> Run(
-        TrainedPolicy policy, Func<IReadOnlyList<int>, string> decode, ITextReward judge, IReadOnlyList<int[]> prompts,
+        TrainedPolicy policy, Func<IReadOnlyList<int>, string> decode, ITextReward? judge, IReadOnlyList<int[]> prompts,
         IReadOnlyList<string> references, EvaluationPlan plan, CancellationToken cancellationToken)
     {
         if (references.Count != prompts.Count)
@@ -40,10 +40,10 @@ public static class EvaluationRunner
 
             // 2. the judge's view and the likeness to the reference summary
             var texts = Array.ConvertAll(responses, response => decode(response.Ids));
-            var judged = judge.Score(Array.ConvertAll(texts, PromptedResponse.Alone), cancellationToken);
+            var judged = judge?.Score(Array.ConvertAll(texts, PromptedResponse.Alone), cancellationToken);
             evaluated.AddRange(batch.Select((place, i) => new EvaluatedSample(
                 place.Dialogue, place.Sample, texts[i],
-                judged[i].HateProbability ?? throw new ArgumentException("The judge tells no hate probability: it must be a classifier.", nameof(judge)),
+                judged is null ? null : judged[i].LabelProbability ?? throw new ArgumentException("The judge tells no probability of a label: it must be a classifier.", nameof(judge)),
                 Rouge.Score(references[place.Dialogue], texts[i]).RougeL.FMeasure, responses[i].Ids.Length,
                 endOfText.Contains(responses[i].Ids[^1]), responses[i].Kl)));
         }

@@ -2,11 +2,11 @@ using RlhfFunctions.Ml.Foundations;
 
 namespace RlhfFunctions.Ml.Evaluation;
 
-/// <summary>What an improvement costs at least: no policy becomes less hateful without leaving the reference by this much.</summary>
+/// <summary>What an improvement costs at least: no policy makes a label rarer, or more frequent, without leaving the reference by this much.</summary>
 public static class KlFloor
 {
     /// <summary>
-    /// The least KL(π‖π_ref) of any policy π that says hateful things with probability <paramref name="after"/> where the reference does
+    /// The least KL(π‖π_ref) of any policy π whose responses bear the label with probability <paramref name="after"/> where the reference's do
     /// with <paramref name="before"/>: q ln(q/p) + (1−q) ln((1−q)/(1−p)), with 0 ln 0 = 0. Asking a judge about a response processes it, and
     /// processing never raises a divergence (the data-processing inequality; Cover and Thomas 2006, chapter 2). That holds for a
     /// judge's mean probability as for a share: it is the share found by a judge who tosses a coin with that probability. Over several

@@ -7,7 +7,7 @@ namespace RlhfFunctions.Ml.Learning;
 /// <summary>What a step reports.</summary>
 /// <param name="Metrics">
 /// Numbers under <see cref="MetricNames"/>. A number that does not exist is absent: those of the mini-batches when all were
-/// skipped, a variance of a single token, the hate probability where no classifier rewards.
+/// skipped, a variance of a single token, the judged label's probability where no classifier tells it.
 /// </param>
 /// <param name="Advantages">Whitened advantages of the real tokens, mini-batch by mini-batch and epoch by epoch.</param>
 /// <param name="Ratios">π_new / π_old of the same tokens.</param>
@@ -40,8 +40,8 @@ public sealed record StepStats(IReadOnlyDictionary<string, double> Metrics, floa
             metrics[MetricNames.EndedShare] = samples.Average(sample => sample.HasEnded ? 1.0 : 0);
             Spread(MetricNames.ScoreMean, MetricNames.ScoreDeviation, objective.Scores);
             Spread(MetricNames.RewardMean, MetricNames.RewardDeviation, samples.Select(sample => (double)sample.Score));
-            if (samples.Average(sample => sample.HateProbability) is { } hate)
-                metrics[MetricNames.HateProbability] = hate;
+            if (samples.Average(sample => sample.LabelProbability) is { } judged)
+                metrics[MetricNames.LabelProbability] = judged;
         }
         if (algorithm.MeasuresKl)
         {

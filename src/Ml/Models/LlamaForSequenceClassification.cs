@@ -22,19 +22,19 @@ public sealed class LlamaForSequenceClassification : nn.Module
     [ComponentName(Name = "score")]
     private readonly LinearLayer _score;
 
-    private LlamaForSequenceClassification(LlamaConfig config, IReadOnlyDictionary<int, string> labels, bool readsMean, WeightSource weights)
+    private LlamaForSequenceClassification(LlamaConfig config, ClassifierLabels labels, bool readsMean, WeightSource weights)
         : base(nameof(LlamaForSequenceClassification))
     {
         (Config, Labels, ReadsMean, Device) = (config, labels, readsMean, weights.Device);
         _decoder = new LlamaDecoder(config, weights);
-        _score = weights.Linear("score", config.HiddenSize, labels.Count, false, canBeQuantized: false);
+        _score = weights.Linear("score", config.HiddenSize, labels.Names.Count, false, canBeQuantized: false);
         RegisterComponents();
     }
 
     public LlamaConfig Config { get; }
 
-    /// <summary>What each output stands for, by its index.</summary>
-    public IReadOnlyDictionary<int, string> Labels { get; }
+    /// <summary>What its outputs are.</summary>
+    public ClassifierLabels Labels { get; }
 
     /// <summary>Whether the mean of the text's states is scored instead of the last one's.</summary>
     public bool ReadsMean { get; }
@@ -49,7 +49,7 @@ public sealed class LlamaForSequenceClassification : nn.Module
         using var files = HuggingFaceFolder.Open(folder);
         var weights = new FolderWeights(files, ModelPrecision.Float32, device ?? CPU);
         var file = files.Config();
-        var model = new LlamaForSequenceClassification(Read(file), RobertaConfig.ReadLabels(file), file.Text(PoolingKey) == MeanPooling, weights);
+        var model = new LlamaForSequenceClassification(Read(file), ClassifierLabels.Read(file), file.Text(PoolingKey) == MeanPooling, weights);
         try
         {
             weights.Finish(_ => false);
@@ -64,12 +64,12 @@ public sealed class LlamaForSequenceClassification : nn.Module
 
     /// <summary>The labels of a Llama classifier's configuration.</summary>
     /// <exception cref="InvalidDataException">The configuration is not a Llama classifier's, or has something this code does not compute.</exception>
-    public static IReadOnlyDictionary<int, string> ReadLabels(ConfigFile config)
+    public static ClassifierLabels ReadLabels(ConfigFile config)
     {
         if (config.Find("architectures") is { } names && !names.ToString().Contains("Classification", StringComparison.Ordinal))
             throw config.Wrong("architectures", names, "a sequence classifier's, such as LlamaForSequenceClassification; this is a language model");
         Read(config);
-        return RobertaConfig.ReadLabels(config);
+        return ClassifierLabels.Read(config);
     }
 
     /// <summary>The scores of the labels, neither normalised nor sorted.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using RlhfFunctions.Ml.Artifacts;
 
 namespace RlhfFunctions.Ml.Models;
@@ -6,8 +5,8 @@ namespace RlhfFunctions.Ml.Models;
 /// <summary>The shape of a RoBERTa classifier: the part of config.json that decides what it computes.</summary>
 public sealed record RobertaConfig
 {
-    /// <summary>As config.json names the architecture.</summary>
-    public const string ModelType = "roberta";
+    /// <summary>As config.json names the architecture; XLM-RoBERTa is the same with another vocabulary, DistilRoBERTa with fewer layers.</summary>
+    public static IReadOnlyList<string> ModelTypes { get; } = ["roberta", "xlm-roberta"];
 
     public required int VocabularySize { get; init; }
 
@@ -25,6 +24,9 @@ public sealed record RobertaConfig
 
     /// <summary>What each output stands for, by its index.</summary>
     public required IReadOnlyDictionary<int, string> Labels { get; init; }
+
+    /// <summary>How the outputs become probabilities.</summary>
+    public LabelRule Rule { get; init; }
 
     public double LayerNormEpsilon { get; init; } = 1e-12;
 
@@ -46,13 +48,10 @@ public sealed record RobertaConfig
     /// <exception cref="InvalidDataException">A key is missing, wrong, or one whose effect is unknown here.</exception>
     public static RobertaConfig Read(ConfigFile file)
     {
-        if (file.Text("model_type") == "xlm-roberta")
-            throw new InvalidDataException(
-                $"{file.Name}: 'model_type' is 'xlm-roberta', whose SentencePiece unigram tokenizer is not supported. Take a classifier built on RoBERTa "
-                + "or DistilRoBERTa, whose tokenizer is byte-level BPE.");
-        file.Require("model_type", null, ModelType);
+        file.Require("model_type", null, [.. ModelTypes]);
         file.Require("hidden_act", "gelu", "gelu");
         file.Require("position_embedding_type", "absolute", "absolute");
+        var labels = ClassifierLabels.Read(file);
         var config = new RobertaConfig
         {
             VocabularySize = file.Int("vocab_size"),
@@ -61,7 +60,8 @@ public sealed record RobertaConfig
             Layers = file.Int("num_hidden_layers"),
             Heads = file.Int("num_attention_heads"),
             PositionRows = file.Int("max_position_embeddings"),
-            Labels = ReadLabels(file),
+            Labels = labels.Names,
+            Rule = labels.Rule,
             LayerNormEpsilon = file.Number("layer_norm_eps", 1e-12),
             TokenTypes = file.Int("type_vocab_size", 2),
             PadId = file.Int("pad_token_id", 1),
@@ -85,19 +85,5 @@ public sealed record RobertaConfig
             throw new InvalidDataException($"{source}: {PositionRows} positions leave none for tokens.");
         if (!Labels.Keys.Order().SequenceEqual(Enumerable.Range(0, Labels.Count)) || Labels.Count == 0)
             throw new InvalidDataException($"{source}: 'id2label' must name the outputs 0, 1, ….");
-    }
-
-    internal static Dictionary<int, string> ReadLabels(ConfigFile file)
-    {
-        if (file.Find("id2label") is not { } labels)
-            return new() { [0] = "LABEL_0", [1] = "LABEL_1" };
-        try
-        {
-            return labels.EnumerateObject().ToDictionary(l => int.Parse(l.Name), l => l.Value.GetString()!);
-        }
-        catch (Exception e) when (e is FormatException or InvalidOperationException or ArgumentException or JsonException)
-        {
-            throw file.Wrong("id2label", labels, "an object from output number to label");
-        }
     }
 }

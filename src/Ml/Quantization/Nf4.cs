@@ -55,6 +55,32 @@ internal static class Nf4
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> NormalHalfTable(float scale) => RoundToHalf(LevelVector * scale, allNormal: true);
 
+    /// <summary>What the 16 codes stand for as whole numbers, each in the lower 16 bits of 32: to bring them closer together costs more than all the rest.</summary>
+    /// <param name="scale">The largest one.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> IntegerTable(float scale) =>
+        Vector512.FusedMultiplyAdd(LevelVector, Vector512.Create(scale), Vector512.Create(IntegerProducts.Magic)).AsInt16();
+
+    /// <summary>The whole numbers of 32 codes.</summary>
+    /// <param name="table">An <see cref="IntegerTable"/>.</param>
+    /// <param name="places">Twice the code in the lowest five bits of each lane; what is above them does not count.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> Lookup(Vector512<short> table, Vector512<short> places) => Avx512BW.IsSupported
+        ? Avx512BW.PermuteVar32x16(table, places)
+        : Vector512.Create(LookupSixteen(table, places.GetLower()), LookupSixteen(table, places.GetUpper()));
+
+    /// <summary>A shuffle of bytes finds one of sixteen: the lower bytes of the whole numbers and their upper ones apart.</summary>
+    internal static Vector256<short> LookupSixteen(Vector512<short> table, Vector256<short> places)
+    {
+        var sixteen = Vector256.Narrow(table.AsInt32().GetLower(), table.AsInt32().GetUpper());
+        var lower = Vector128.Narrow(sixteen.GetLower(), sixteen.GetUpper()).AsByte();
+        var upper = Vector128.Narrow(Vector128.ShiftRightLogical(sixteen.GetLower(), 8), Vector128.ShiftRightLogical(sixteen.GetUpper(), 8)).AsByte();
+        var codes = (Vector256.ShiftRightLogical(places, 1) & Vector256.Create((short)15)).AsByte();
+        var low = Avx2.Shuffle(Vector256.Create(lower, lower), codes).AsInt16() & Vector256.Create((short)0xFF);
+        var high = Avx2.Shuffle(Vector256.Create(upper, upper), codes).AsInt16();
+        return low | Vector256.ShiftLeft(high, 8);
+    }
+
     /// <summary>Whether <see cref="NormalHalfTable"/> is right for a scale.</summary>
     public static bool IsNormalHalf(float scale) => scale == 0 || scale * SmallestLevel >= SmallestNormalHalf;
 

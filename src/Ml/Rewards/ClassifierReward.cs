@@ -1,12 +1,13 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Models;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rewards;
 
 /// <summary>
 /// What a classifier says of one label. The label is picked by name: picking the highest logit, as the original notebook does,
-/// rewards a text the more the surer the classifier is that it is hateful.
+/// rewards a text the more the surer the classifier is of whatever it finds, insults too.
 /// </summary>
 public sealed class ClassifierReward : ITextReward
 {
@@ -14,31 +15,38 @@ public sealed class ClassifierReward : ITextReward
 
     private readonly TextClassifier _classifier;
     private readonly int _label;
-    private readonly int? _hateLabel;
+    private readonly int? _judgedLabel;
     private readonly ClassifierValue _value;
     private readonly ClassifierText _reads;
+    private readonly bool _isPunished;
 
     /// <param name="classifier">Shared, not owned.</param>
     /// <param name="label">The rewarded label.</param>
-    /// <param name="hateLabel">The label whose probability is reported; a model of one label has none to report.</param>
+    /// <param name="judgedLabel">The label whose probability is reported; null, or a model of mere scores: none is.</param>
     /// <param name="value">What is made of the logits.</param>
     /// <param name="reads">What the classifier reads.</param>
-    /// <exception cref="ArgumentException">The classifier has no such label; the message names those it has.</exception>
+    /// <param name="isPunished">Whether the value is taken off the reward, so that a high one is a bad one.</param>
+    /// <exception cref="ArgumentException">The classifier has no such label or value; the message names the labels it has.</exception>
     public ClassifierReward(
-        TextClassifier classifier, string label, string hateLabel, ClassifierValue value = ClassifierValue.Logit,
-        ClassifierText reads = ClassifierText.Response)
+        TextClassifier classifier, string label, string? judgedLabel = null, ClassifierValue value = ClassifierValue.Logit,
+        ClassifierText reads = ClassifierText.Response, bool isPunished = false)
     {
-        if (value == ClassifierValue.Difference && classifier.LabelCount < 2)
-            throw new ArgumentException("A classifier of a single label has no difference of logits: ask for its logit.");
+        if (ProblemWith(value, classifier.Rule) is { } problem)
+            throw new ArgumentException(problem);
         if (reads == ClassifierText.QueryAndResponse && !classifier.ReadsPrompts)
             throw new ArgumentException("A Llama reward reads the response alone: leave \"text\" away.");
-        int? hate = classifier.LabelCount == 1 ? null : classifier.IdOf(hateLabel);
-        (_classifier, _label, _hateLabel, _value, _reads) = (classifier, classifier.IdOf(label), hate, value, reads);
+        int? judged = judgedLabel is null || classifier.Rule == LabelRule.Scores ? null : classifier.IdOf(judgedLabel);
+        (_classifier, _label, _judgedLabel, _value, _reads, _isPunished) = (classifier, classifier.IdOf(label), judged, value, reads, isPunished);
     }
+
+    /// <summary>Why a value cannot be had of a classifier, or null.</summary>
+    public static string? ProblemWith(ClassifierValue value, LabelRule rule) => rule == LabelRule.Scores && value != ClassifierValue.Logit
+        ? $"A classifier whose outputs are scores has no {(value == ClassifierValue.Difference ? "difference of logits" : "probability")}: ask for its logit."
+        : null;
 
     /// <summary>
     /// Scores responses. A broken one (<see cref="BrokenText"/>) says nothing a classifier could judge, and must not be a way to
-    /// please it: it gets the lowest value of all labels.
+    /// please it: it gets the worst value of all labels, which is the highest where that is punished.
     /// </summary>
     public IReadOnlyList<TextScore> Score(IReadOnlyList<PromptedResponse> responses, CancellationToken cancellationToken)
     {
@@ -50,13 +58,16 @@ public sealed class ClassifierReward : ITextReward
             cancellationToken.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var logits = _classifier.Logits(Array.ConvertAll(batch, Read)); // [b, labels]
-            var probabilities = nn.functional.softmax(logits, -1); // [b, labels]
+            var isEach = _classifier.Rule == LabelRule.EachByItself;
+            var probabilities = isEach ? logits.sigmoid() : nn.functional.softmax(logits, -1); // [b, labels]
             var values = Values(logits, probabilities); // [b, labels]
-            var chosen = Numbers(values.select(1, _label)); // [b]
-            var lowest = Numbers(values.amin([1])); // [b]
-            var hate = _hateLabel is { } label ? Numbers(probabilities.select(1, label)) : null; // [b]
+            var chosen = values.select(1, _label); // [b]
+            var sides = !isEach ? values : stack([chosen, _value == ClassifierValue.Probability ? 1 - chosen : -chosen], 1); // a label by itself is there or not
+            var worst = Numbers(_isPunished ? sides.amax([1]) : sides.amin([1])); // [b]
+            var own = Numbers(chosen); // [b]
+            var judged = _judgedLabel is { } label ? Numbers(probabilities.select(1, label)) : null; // [b]
             for (var i = 0; i < batch.Length; i++)
-                scores.Add(new(BrokenText.Is(batch[i].Response) ? lowest[i] : chosen[i], hate?[i]));
+                scores.Add(new(BrokenText.Is(batch[i].Response) ? worst[i] : own[i], judged?[i]));
         }
         return scores;
 
@@ -74,7 +85,7 @@ public sealed class ClassifierReward : ITextReward
     {
         ClassifierValue.Logit => logits,
         ClassifierValue.Probability => probabilities,
-        ClassifierValue.Difference => LogOdds(logits),
+        ClassifierValue.Difference => _classifier.Rule == LabelRule.EachByItself ? logits : LogOdds(logits),
         _ => throw new NotSupportedException($"{_value} of a classifier's logits is not known."),
     };
 

@@ -20,6 +20,7 @@ public readonly record struct PromptedResponse(string Prompt, string Response, s
 
 /// <summary>What a reward says of a text.</summary>
 /// <param name="Score">What the policy is trained to raise.</param>
-/// <param name="HateProbability">Reported beside it; null where no classifier looked.</param>
+/// <param name="LabelProbability">Of the judged label, reported beside it; null where no classifier tells it.</param>
 /// <param name="Terms">What the terms of a composed reward say by themselves, in their order; null of a reward that is one by itself.</param>
-public readonly record struct TextScore(float Score, float? HateProbability = null, float[]? Terms = null);
+/// <param name="Disagreement">Standard deviation of what an ensemble's members say; null of a reward that has none.</param>
+public readonly record struct TextScore(float Score, float? LabelProbability = null, float[]? Terms = null, float? Disagreement = null);

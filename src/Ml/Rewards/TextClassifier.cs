@@ -12,11 +12,11 @@ public sealed class TextClassifier : IDisposable
 {
     private readonly string _folder;
     private readonly IDisposable _model;
-    private readonly IReadOnlyDictionary<int, string> _labels;
+    private readonly ClassifierLabels _labels;
     private readonly Func<IReadOnlyList<(string Prompt, string Response)>, Tensor> _logits;
 
     private TextClassifier(
-        string folder, IDisposable model, IReadOnlyDictionary<int, string> labels, bool readsPrompts,
+        string folder, IDisposable model, ClassifierLabels labels, bool readsPrompts,
         Func<IReadOnlyList<(string Prompt, string Response)>, Tensor> logits) =>
         (_folder, _model, _labels, ReadsPrompts, _logits) = (folder, model, labels, readsPrompts, logits);
 
@@ -37,11 +37,17 @@ public sealed class TextClassifier : IDisposable
         }
         var tokenizer = RobertaText.FromFolder(folder);
         var roberta = RobertaForSequenceClassification.Load(folder, device);
-        return new(folder, roberta, roberta.Config.Labels, readsPrompts: true, texts => Logits(roberta, tokenizer, texts));
+        return new(folder, roberta, new(roberta.Config.Labels, roberta.Config.Rule), readsPrompts: true, texts => Logits(roberta, tokenizer, texts));
     }
 
     /// <summary>How many labels it tells apart. A model with one is no classifier but a scorer: its label has a score and no probability.</summary>
-    public int LabelCount => _labels.Count;
+    public int LabelCount => _labels.Names.Count;
+
+    /// <summary>How its logits become probabilities.</summary>
+    public LabelRule Rule => _labels.Rule;
+
+    /// <summary>Whether it can tell a label's probability.</summary>
+    public bool TellsProbabilityOf(string label) => _labels.Rule != LabelRule.Scores && _labels.Names.Values.Contains(label);
 
     /// <summary>Whether it can read a prompt before the response; a Llama reward reads the response alone.</summary>
     public bool ReadsPrompts { get; }
@@ -49,14 +55,19 @@ public sealed class TextClassifier : IDisposable
     /// <summary>A label's column among the logits.</summary>
     /// <exception cref="ArgumentException">The classifier has no such label; the message names those it has.</exception>
     public int IdOf(string label) =>
-        ProblemWith(label, _labels, _folder) is { } problem
+        ProblemWith(label, _labels.Names, _folder) is { } problem
             ? throw new ArgumentException(problem)
-            : _labels.First(known => known.Value == label).Key;
+            : _labels.Names.First(known => known.Value == label).Key;
 
-    /// <summary>A classifier's labels, from its config.json alone.</summary>
+    /// <summary>What a classifier's outputs are, from its config.json alone.</summary>
     /// <exception cref="InvalidDataException">The configuration is not one of a RoBERTa or Llama.</exception>
-    public static IReadOnlyDictionary<int, string> LabelsOf(ConfigFile config) =>
-        config.Text("model_type") == "llama" ? LlamaForSequenceClassification.ReadLabels(config) : RobertaConfig.Read(config).Labels;
+    public static ClassifierLabels LabelsOf(ConfigFile config)
+    {
+        if (config.Text("model_type") == "llama")
+            return LlamaForSequenceClassification.ReadLabels(config);
+        var roberta = RobertaConfig.Read(config);
+        return new(roberta.Labels, roberta.Rule);
+    }
 
     /// <summary>What is wrong with a label of a classifier, or null.</summary>
     /// <param name="label">The label to look for.</param>

@@ -41,7 +41,8 @@ public static class RolloutCollector
                 HasEnded = endOfText.Contains(sample.Response[^1]),
                 Score = scores[i].Score,
                 Terms = scores[i].Terms ?? [],
-                HateProbability = scores[i].HateProbability,
+                LabelProbability = scores[i].LabelProbability,
+                Disagreement = scores[i].Disagreement,
             })];
     }
 
@@ -135,6 +136,6 @@ public static class RolloutCollector
             HasEnded = false,
             Score = 0,
             Terms = [],
-            HateProbability = null,
+            LabelProbability = null,
         };
 }

@@ -23,7 +23,8 @@ public static class RolloutFile
             ["score"] = Each(sample => sample.Score),
             ["terms_length"] = Each(sample => sample.Terms.Length),
             ["terms"] = Joined(sample => sample.Terms),
-            ["hate_probability"] = Each(sample => sample.HateProbability ?? float.NaN),
+            ["label_probability"] = Each(sample => sample.LabelProbability ?? float.NaN),
+            ["disagreement"] = Each(sample => sample.Disagreement ?? float.NaN),
             ["query_length"] = Each(sample => sample.Query.Length),
             ["query"] = Joined(sample => sample.Query),
             ["response_length"] = Each(sample => sample.Response.Length),
@@ -56,7 +57,8 @@ public static class RolloutFile
         using var file = SafetensorsFile.Read(bytes, "rollouts");
         if (!file.Metadata.TryGetValue(TextsKey, out var json) || JsonSerializer.Deserialize<string[]>(json) is not { } texts)
             throw new InvalidDataException("This safetensors file holds no rollouts: it has no texts.");
-        var (indices, scores, hate) = (Get<int>("index"), Get<float>("score"), Get<float>("hate_probability"));
+        var (indices, scores) = (Get<int>("index"), Get<float>("score"));
+        var (judged, disagreements) = (Get<float>("label_probability"), Get<float>("disagreement"));
         var (hasEnded, terms) = (Get<int>("has_ended"), Split(Get<float>("terms"), Get<int>("terms_length")));
         var queries = Split(Get<int>("query"), Get<int>("query_length"));
         var lengths = Get<int>("response_length");
@@ -76,7 +78,8 @@ public static class RolloutFile
             HasEnded = hasEnded[i] != 0,
             Score = scores[i],
             Terms = terms[i],
-            HateProbability = float.IsNaN(hate[i]) ? null : hate[i],
+            LabelProbability = float.IsNaN(judged[i]) ? null : judged[i],
+            Disagreement = float.IsNaN(disagreements[i]) ? null : disagreements[i],
         })];
 
         float[][] SplitIfAny(string name) => Get<float>(name) is { Length: > 0 } joined ? Split(joined, lengths) : [.. lengths.Select(_ => Array.Empty<float>())];

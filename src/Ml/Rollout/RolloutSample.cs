@@ -36,6 +36,9 @@ public sealed record RolloutSample
     /// <summary>What the reward's terms say by themselves, in their order; empty for a reward that is one by itself.</summary>
     public required float[] Terms { get; init; }
 
-    /// <summary>How hateful the reward's classifier thinks the text; null where no classifier looked.</summary>
-    public required float? HateProbability { get; init; }
+    /// <summary>The judged label's probability, as the reward's classifier sees it; null where no classifier tells it.</summary>
+    public required float? LabelProbability { get; init; }
+
+    /// <summary>Standard deviation of what the reward's ensemble says of the text; null of a reward that has none.</summary>
+    public float? Disagreement { get; init; }
 }

@@ -1,15 +1,19 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Google.Protobuf;
 using Microsoft.ML.Tokenizers;
 
 namespace RlhfFunctions.Ml.Text;
 
 /// <summary>
-/// Text to token ids for RoBERTa classifiers, equal to Hugging Face: byte-level BPE from <c>vocab.json</c> and <c>merges.txt</c>, or from
-/// a <c>tokenizer.json</c> where these are missing, wrapped as <c>&lt;s&gt; … &lt;/s&gt;</c>. Immutable, so one instance serves all threads.
+/// Text to token ids for RoBERTa classifiers, equal to Hugging Face: byte-level BPE from <c>vocab.json</c> and <c>merges.txt</c>, XLM-RoBERTa's
+/// unigrams from <c>sentencepiece.bpe.model</c>, or byte-level BPE from a <c>tokenizer.json</c> where these are missing, wrapped as
+/// <c>&lt;s&gt; … &lt;/s&gt;</c>. Immutable, so one instance serves all threads.
 /// </summary>
 public sealed partial class RobertaText
 {
+    private const string Unigrams = "sentencepiece.bpe.model"; // so named, though it holds no BPE
+
     private readonly Action<string, List<int>> _encode; // a stretch without special tokens
     private readonly AddedTokens _specials;
     private readonly int _start;
@@ -25,15 +29,20 @@ public sealed partial class RobertaText
         (_encode, _specials, _start, _end, PadId, MaxLength) = (encode, specials, start, end, padId, maxLength);
 
     /// <summary>
-    /// Reads <c>vocab.json</c> and <c>merges.txt</c>, or else <c>tokenizer.json</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
+    /// Reads <c>vocab.json</c> and <c>merges.txt</c>, or else <c>sentencepiece.bpe.model</c> or <c>tokenizer.json</c>, and <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
     /// <c>added_tokens.json</c> where present; the ids of the special tokens come from the vocabulary.
     /// </summary>
     /// <exception cref="InvalidDataException">A file is missing or is not what it should be; the message names it.</exception>
     public static RobertaText FromFolder(string folder)
     {
-        var json = Path.Combine(folder, TokenizerJson.FileName);
-        if (File.Exists(json) && !File.Exists(Path.Combine(folder, "vocab.json")))
-            return FromJson(json, new TokenizerFiles(folder));
+        var (unigrams, json) = (Path.Combine(folder, Unigrams), Path.Combine(folder, TokenizerJson.FileName));
+        if (!File.Exists(Path.Combine(folder, "vocab.json")))
+        {
+            if (File.Exists(unigrams))
+                return FromUnigrams(unigrams, new TokenizerFiles(folder));
+            if (File.Exists(json))
+                return FromJson(json, new TokenizerFiles(folder));
+        }
         var vocabularyPath = Existing(folder, "vocab.json");
         var mergesPath = Existing(folder, "merges.txt");
         var files = new TokenizerFiles(folder);
@@ -103,12 +112,48 @@ public sealed partial class RobertaText
         return Wrap(Content(prompt).TakeLast(Math.Max(0, room - judged.Count)).Concat(judged.Take(room)));
     }
 
+    /// <summary>XLM-RoBERTa puts four tokens of its own before SentencePiece's pieces, whose first three they replace, and the mask behind them.</summary>
+    private static RobertaText FromUnigrams(string path, TokenizerFiles files)
+    {
+        const int start = 0, pad = 1, end = 2, unknown = 3, shift = 1;
+        SentencePieceTokenizer pieces;
+        try
+        {
+            using var file = File.OpenRead(path);
+            pieces = SentencePieceTokenizer.Create(file, addBeginningOfSentence: false, addEndOfSentence: false);
+        }
+        catch (Exception broken) when (broken is ArgumentException or InvalidOperationException or InvalidProtocolBufferException)
+        {
+            throw new InvalidDataException($"{path} is no SentencePiece model: {broken.Message} Take the file from the model's own repository.", broken);
+        }
+        AddedToken[] own =
+        [
+            new("<s>", start), new("<pad>", pad), new("</s>", end), new("<unk>", unknown),
+            new("<mask>", pieces.Vocabulary.Count + shift, TakesSpaceLeft: true),
+        ];
+        var specials = own.Concat(files.Added()).GroupBy(token => token.Content).Select(token => token.Last());
+        return new(Encode, new AddedTokens(specials), start, end, pad, files.MaxLength ?? 512);
+
+        void Encode(string plain, List<int> ids)
+        {
+            var isUnknown = false;
+            foreach (var id in pieces.EncodeToIds(plain))
+            {
+                if (id != pieces.UnknownId)
+                    ids.Add(id + shift);
+                else if (!isUnknown)
+                    ids.Add(unknown); // one for all that stands together
+                isUnknown = id == pieces.UnknownId;
+            }
+        }
+    }
+
     private static RobertaText FromJson(string path, TokenizerFiles files)
     {
         var json = TokenizerJson.Read(path);
         if (json is not { IsByteLevel: true, Before: [var start], After: [var end] })
             throw new InvalidDataException(
-                $"{path} is no tokenizer of RoBERTa's kind: byte-level BPE, with one token before every text and one behind it. Name a classifier built on RoBERTa.");
+                $"{path} is no tokenizer of RoBERTa's kind: byte-level BPE, with one token before every text and one behind it. Name a classifier built on RoBERTa, or on XLM-RoBERTa with its {Unigrams}.");
         var padName = files.Name("pad_token") ?? "<pad>";
         var pad = json.Added.FirstOrDefault(token => token.Content == padName)?.Id ?? (json.Ids.TryGetValue(padName, out var id) ? id
             : throw new InvalidDataException($"{path} has no token \"{padName}\" to fill up texts with. Take all files from the model's own repository."));

@@ -40,7 +40,7 @@ internal sealed class ActivityHost : IDisposable
     {
         await Get<RunRequests>().TryRecordAsync(request, CancellationToken.None);
         var models = new List<string>();
-        foreach (string source in new[] { request.Model.Source, request.Reward!.Classifiers.Single().Source, request.Evaluation.Judge })
+        foreach (string source in new[] { request.Model.Source, request.Reward!.Classifiers.Single().Source, request.Evaluation.Judge! })
             models.Add(await New<PrepareModel>().Run(new PrepareModelInput(source), CancellationToken.None));
         await New<PrepareAdapter>().Run(new PrepareAdapterInput(request.RunId!, models[0]), CancellationToken.None);
         string dataset = await New<PrepareDataset>().Run(new PrepareDatasetInput(request.RunId!, models[0]), CancellationToken.None);

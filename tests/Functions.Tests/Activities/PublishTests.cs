@@ -31,7 +31,7 @@ public sealed class PublishTests(AzuriteFixture azurite)
         var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
             new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm), CancellationToken.None);
 
-        Assert.True(outcome.HateAfter < outcome.HateBefore);
+        Assert.True(outcome.LabelAfter < outcome.LabelBefore);
         Assert.Equal((serves, alarm), (outcome.Published, outcome.Alarm));
         var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(serves, latest?.RunId == request.RunId);

@@ -22,7 +22,7 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
         Assert.True(await _host.Get<RunRequests>().TryRecordAsync(request, CancellationToken.None));
 
         var models = new List<string>();
-        foreach (string source in new[] { request.Model.Source, request.Reward!.Classifiers.Single().Source, request.Evaluation.Judge })
+        foreach (string source in new[] { request.Model.Source, request.Reward!.Classifiers.Single().Source, request.Evaluation.Judge! })
             models.Add(await TwiceAsync(BlobPaths.Models, host => host.New<PrepareModel>().Run(new PrepareModelInput(source), CancellationToken.None)));
         await TwiceAsync(run, host => host.New<PrepareAdapter>().Run(new PrepareAdapterInput(id, models[0]), CancellationToken.None));
         string dataset = await TwiceAsync(run, host => host.New<PrepareDataset>().Run(new PrepareDatasetInput(id, models[0]), CancellationToken.None));

@@ -71,10 +71,10 @@ public sealed class LoadingFaultTests : IDisposable
         var prepared = new PreparedRun("", [], model, "");
 
         File.Move(config, config + ".away");
-        await Assert.ThrowsAnyAsync<Exception>(() => classifiers.JudgeAsync(prepared, Request, CancellationToken.None));
+        await Assert.ThrowsAnyAsync<Exception>(() => classifiers.FindJudgeAsync(prepared, Request, CancellationToken.None));
         File.Move(config + ".away", config);
-        using var found = await classifiers.JudgeAsync(prepared, Request, CancellationToken.None);
-        Assert.NotNull(found.Reward);
+        using var found = await classifiers.FindJudgeAsync(prepared, Request, CancellationToken.None);
+        Assert.NotNull(found?.Reward);
     }
 
     [Fact]

@@ -58,7 +58,7 @@ public sealed class RequestValidationTests
         { "reward.terms[0].maxWords", Rewarded(new LengthTerm { MinWords = 6, MaxWords = 5 }) },
         { "reward.terms[1]", Rewarded(Classifier, null!) },
         { "generation.temperature", Good with { Generation = new GenerationSettings { Temperature = 0 } } },
-        { "evaluation.minHateToUnlearn", Good with { Evaluation = Good.Evaluation with { MinHateToUnlearn = 1.5 } } },
+        { "evaluation.minToUnlearn", Good with { Evaluation = Good.Evaluation with { MinToUnlearn = 1.5 } } },
         { "generation.topK", With(new() { TopK = 50 }) },
         { "generation.topP", With(new() { TopP = 0.9 }) },
         { "generation.repetitionPenalty", With(new() { RepetitionPenalty = 1.1 }) },

@@ -44,9 +44,9 @@ public sealed class BadInputTests(RunningApp running)
     public async Task A_judge_without_the_label_is_refused()
     {
         var body = Body();
-        body["evaluation"]!["hateLabel"] = "toxic";
+        body["evaluation"]!["label"] = "toxic";
         string detail = await RefusedAsync(body, HttpStatusCode.BadRequest);
-        Assert.Contains("evaluation.hateLabel", detail, StringComparison.Ordinal);
+        Assert.Contains("evaluation.label", detail, StringComparison.Ordinal);
         Assert.Contains("toxic", detail, StringComparison.Ordinal);
     }
 

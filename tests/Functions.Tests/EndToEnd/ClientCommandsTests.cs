@@ -34,10 +34,10 @@ public sealed class ClientCommandsTests(RunTests.FinishedRun finished)
     {
         var rows = await RunAsync("show", "whole", "--url", Url);
         Assert.Contains("state | completed", rows);
-        Assert.Contains($"hate after | {finished.View.Outcome!.HateAfter:F3}", rows);
+        Assert.Contains($"hate after | {finished.View.Outcome!.LabelAfter:F3}", rows);
         Assert.Contains("base model | file:samples/models/llama", rows);
         var shown = JsonSerializer.Deserialize<RunView>(string.Join('\n', await RunAsync("show", "whole", "--json", "--url", Url)), ContractsJson.Options)!;
-        Assert.Equal(finished.View.Outcome.HateAfter, shown.Outcome!.HateAfter);
+        Assert.Equal(finished.View.Outcome.LabelAfter, shown.Outcome!.LabelAfter);
     }
 
     [Fact]

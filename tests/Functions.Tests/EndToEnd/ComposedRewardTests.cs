@@ -5,7 +5,7 @@ using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
-/// <summary>Runs whose reward is made of several terms, and of none that is a classifier.</summary>
+/// <summary>Runs whose reward is made of several terms, and of none that is a classifier, nor is there one to judge them.</summary>
 public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<RunningApp>
 {
     private const int Steps = 2;
@@ -37,7 +37,7 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
         };
         var view = await RunAsync(request);
 
-        Assert.InRange(view.Progress!.LastStep!.HateProbability!.Value, 0, 1);
+        Assert.InRange(view.Progress!.LastStep!.LabelProbability!.Value, 0, 1);
         foreach (var step in await MetricsAsync(request.RunId!))
         {
             double sum = request.Reward!.Terms.Sum(term => term.Weight * step[MetricNames.RewardTerm(term.Name)]);
@@ -51,19 +51,29 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
     }
 
     [Fact]
-    public async Task A_run_can_do_without_a_classifier_as_its_reward()
+    public async Task A_run_can_do_without_any_classifier()
     {
         var request = TinyRun.Request("wordless", Steps) with
         {
             Reward = new RewardSettings { Terms = [new WordsTerm { Words = ["stupid", "idiot", "jerk"] }, new LengthTerm { MaxWords = 30 }] },
+            Evaluation = new EvaluationSettings { MinRougeShare = 0 },
         };
         var view = await RunAsync(request);
 
-        Assert.Null(view.Progress!.LastStep!.HateProbability);
-        Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.HateProbability, step.Keys));
+        Assert.Null(view.Progress!.LastStep!.LabelProbability);
+        Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.LabelProbability, step.Keys));
         string report = Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Report)));
         Assert.DoesNotContain("by the reward model", report, StringComparison.Ordinal); // no chart of what was not measured
         Assert.Contains("mean score", report, StringComparison.Ordinal);
+
+        Assert.True(view.Outcome!.Published); // ROUGE-L alone decides, and may be any here
+        Assert.Equal((null, null), (view.Outcome.LabelBefore, view.Outcome.LabelAfter));
+        Assert.Null(view.Progress.LabelBefore);
+        Assert.Contains("No judge measured a label", report, StringComparison.Ordinal);
+        using var evaluation = JsonDocument.Parse(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Evaluation)));
+        Assert.Equal(
+            ["rougeL", "responseTokens", "distinctResponses", "distinctBigrams", "endedByEos"],
+            evaluation.RootElement.GetProperty("before").EnumerateObject().Select(field => field.Name));
     }
 
     private async Task<RunView> RunAsync(RunRequest request)

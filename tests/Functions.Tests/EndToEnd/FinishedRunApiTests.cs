@@ -21,7 +21,7 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
         string html = await PageAsync("/api/runs/whole/report?code=sesame");
         Assert.Contains("<h1>Run whole</h1>", html, StringComparison.Ordinal);
         Assert.Contains("class=\"notice\"", html, StringComparison.Ordinal);
-        Assert.Contains($"<strong>{finished.View.Outcome!.HateAfter:F3}</strong> after", html, StringComparison.Ordinal);
+        Assert.Contains($"<strong>{finished.View.Outcome!.LabelAfter:F3}</strong> after", html, StringComparison.Ordinal);
         var links = Regex.Matches(html, "href=\"(/[^\"]*)\"").Select(link => link.Groups[1].Value).ToList();
         Assert.Equal(7, links.Count);
         foreach (string link in links)
@@ -123,7 +123,7 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
 
         var adapters = await finished.App.Http.GetFromJsonAsync<AdapterList>("/api/adapters", ContractsJson.Options);
         var adapter = Assert.Single(adapters!.Adapters, adapter => adapter.RunId == "whole");
-        Assert.Equal(finished.View.Outcome!.HateAfter, adapter.HateAfter);
+        Assert.Equal(finished.View.Outcome!.LabelAfter, adapter.LabelAfter);
         Assert.NotEmpty(await finished.App.ReadBlobAsync($"{adapter.Path}/adapter_config.json"));
     }
 

@@ -70,7 +70,7 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
         Assert.True(answer.IsSuccessStatusCode, body);
         var scores = JsonSerializer.Deserialize<ScoreAnswer>(body, ContractsJson.Options)!.Scores;
         Assert.True(scores[0].Score > scores[1].Score, body);
-        Assert.True(scores[0].HateProbability < scores[1].HateProbability, body);
+        Assert.True(scores[0].LabelProbability < scores[1].LabelProbability, body);
         Assert.All(scores, score => Assert.Equal(score.Score, Assert.Single(score.Terms).Value, 5));
         await RefusedAsync("/api/score", new { runId = "whole", texts = Array.Empty<string>() }, HttpStatusCode.BadRequest, "texts");
         await RefusedAsync("/api/score", new { runId = "nobody", texts = new[] { "a" } }, HttpStatusCode.NotFound, "nobody");

@@ -21,8 +21,8 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
 
         var report = folder.Report();
         var (before, after) = (report.Before, report.After);
-        Assert.True(after.HateProbability.Mean <= before.HateProbability.Mean / 6, printed);
-        Assert.True(after.HateProbability.High < before.HateProbability.Low, printed);
+        Assert.True(after.LabelProbability!.Mean <= before.LabelProbability!.Mean / 6, printed);
+        Assert.True(after.LabelProbability!.High < before.LabelProbability!.Low, printed);
         Assert.True(after.RougeL.Mean >= 0.98 * before.RougeL.Mean, printed);
         Assert.True(report.Kl.HeldOut.Mean <= 3 && report.Kl.HeldOut.Mean >= report.Kl.Floor, printed);
         Assert.InRange(after.DistinctBigrams / before.DistinctBigrams, 0.85, 1.15);
@@ -38,15 +38,15 @@ public sealed class LearningTests(LearningTests.ShortRun usual) : IClassFixture<
     {
         var report = await ShortRun.ReportAsync(Weighted(-1));
         var (before, after) = (report.Before, report.After);
-        Assert.True(usual.Report.After.HateProbability.High < usual.Report.Before.HateProbability.Low);
-        Assert.True(after.HateProbability.Low > before.HateProbability.High, $"{before.HateProbability.Mean} → {after.HateProbability.Mean}");
+        Assert.True(usual.Report.After.LabelProbability!.High < usual.Report.Before.LabelProbability!.Low);
+        Assert.True(after.LabelProbability!.Low > before.LabelProbability!.High, $"{before.LabelProbability!.Mean} → {after.LabelProbability!.Mean}");
     }
 
     [Fact]
     public async Task Without_a_reward_nothing_moves_beyond_noise()
     {
         var report = await ShortRun.ReportAsync(Weighted(0));
-        Assert.InRange(report.After.HateProbability.Mean, report.Before.HateProbability.Low, report.Before.HateProbability.High);
+        Assert.InRange(report.After.LabelProbability!.Mean, report.Before.LabelProbability!.Low, report.Before.LabelProbability!.High);
         Assert.InRange(report.Kl.HeldOut.Mean, -0.05, 0.05);
         Assert.True(usual.Report.Kl.HeldOut.Mean > 0.1);
     }

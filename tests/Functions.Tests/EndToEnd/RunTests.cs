@@ -27,7 +27,7 @@ public sealed class RunTests(RunTests.FinishedRun finished)
         Assert.Equal(3, finished.View.Progress.Step);
         Assert.Equal(2, finished.View.Progress.LastStep!.Step);
         Assert.Equal("whole", finished.View.Outcome!.RunId);
-        Assert.Contains("evaluation.minHateToUnlearn", finished.View.Progress.NothingToUnlearn, StringComparison.Ordinal);
+        Assert.Contains("evaluation.minToUnlearn", finished.View.Progress.NothingToUnlearn, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -36,16 +36,17 @@ public sealed class RunTests(RunTests.FinishedRun finished)
         using var evaluation = JsonDocument.Parse(await finished.App.ReadBlobAsync(BlobPaths.Published("whole", RunFiles.Evaluation)));
         var root = evaluation.RootElement;
         Assert.Equal(
-            ["runId", "seed", "steps", "nothingToUnlearn", "before", "after", "kl", "secondsByStage", "usage", "cost", "samples"],
+            ["runId", "seed", "steps", "label", "direction", "nothingToUnlearn", "before", "after", "kl", "secondsByStage", "usage", "cost", "samples"],
             root.EnumerateObject().Select(field => field.Name));
         foreach (string side in new[] { "before", "after" })
         {
             Assert.Equal(
-                ["hateProbability", "rougeL", "responseTokens", "distinctResponses", "distinctBigrams", "endedByEos"],
+                ["labelProbability", "hateProbability", "rougeL", "responseTokens", "distinctResponses", "distinctBigrams", "endedByEos"],
                 root.GetProperty(side).EnumerateObject().Select(field => field.Name));
             var hate = root.GetProperty(side).GetProperty("hateProbability");
             Assert.Equal(["mean", "standardDeviation", "low", "high", "count"], hate.EnumerateObject().Select(field => field.Name));
             Assert.Equal(6, hate.GetProperty("count").GetInt32());
+            Assert.True(JsonElement.DeepEquals(hate, root.GetProperty(side).GetProperty("labelProbability")));
             Assert.InRange(hate.GetProperty("mean").GetDouble(), hate.GetProperty("low").GetDouble(), hate.GetProperty("high").GetDouble());
         }
 
@@ -56,7 +57,7 @@ public sealed class RunTests(RunTests.FinishedRun finished)
         Assert.All(root.GetProperty("secondsByStage").EnumerateObject(), stage => Assert.True(stage.Value.GetDouble() >= 0, stage.Name));
         Assert.Equal(6, root.GetProperty("samples").GetArrayLength());
         Assert.Equal(
-            ["dialogue", "reference", "before", "after", "hateBefore", "hateAfter"],
+            ["dialogue", "reference", "before", "after", "labelBefore", "labelAfter", "hateBefore", "hateAfter"],
             root.GetProperty("samples")[0].EnumerateObject().Select(field => field.Name));
     }
 
@@ -149,7 +150,7 @@ public sealed class RunTests(RunTests.FinishedRun finished)
 
         private static RunRequest WithFloor(RunRequest request)
         {
-            return request with { Evaluation = request.Evaluation with { MinHateToUnlearn = 1 } };
+            return request with { Evaluation = request.Evaluation with { MinToUnlearn = 1 } };
         }
     }
 }

@@ -87,7 +87,7 @@ internal sealed class RequestMutator(int seed)
                         new RepetitionTerm(),
                     ],
                 },
-                Evaluation = request.Evaluation with { HateLabel = "nobodys" },
+                Evaluation = request.Evaluation with { Label = "nobodys" },
             },
             ContractsJson.Options)!.AsObject();
     }

@@ -36,24 +36,53 @@ public sealed class ReportPageTests
     }
 
     [Fact]
-    public void What_is_still_hateful_is_only_what_is_hateful()
+    public void Where_the_label_is_still_likely_is_only_where_it_is_likely()
     {
         var page = Parse(SampleReport.Page());
-        var hateful = Section(page, "What is still hateful");
+        var hateful = Section(page, "Where hate is still likely");
         Assert.Single(hateful.Descendants("div"), card => card.Attribute("class")?.Value == "card"); // of 0.02, 0.1, 0.6 and 0.4
         Assert.Contains("1 of the 4 responses", hateful.Value, StringComparison.Ordinal);
-        var mild = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { HateAfter = sample.HateAfter / 2 })] };
-        var none = Section(Parse(SampleReport.Page(mild)), "What is still hateful");
+        var mild = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { LabelAfter = sample.LabelAfter / 2 })] };
+        var none = Section(Parse(SampleReport.Page(mild)), "Where hate is still likely");
         Assert.Empty(none.Descendants("div"));
-        Assert.Contains("the highest hate probability is 0.30", none.Value, StringComparison.Ordinal);
+        Assert.Contains("its highest probability is 0.30", none.Value, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Where_hate_fell_most_is_only_where_it_fell()
     {
         Assert.Equal(3, Section(Parse(SampleReport.Page()), "Where hate fell most").Descendants("div").Count(card => card.Attribute("class")?.Value == "card"));
-        var worse = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { HateAfter = 0.99 })] };
-        Assert.Contains("Of no dialogue", Section(Parse(SampleReport.Page(worse)), "Where hate fell most").Value, StringComparison.Ordinal);
+        var worse = SampleReport.Report with { Samples = [.. SampleReport.Report.Samples.Select(sample => sample with { LabelAfter = 0.99 })] };
+        Assert.Contains("In no dialogue", Section(Parse(SampleReport.Page(worse)), "Where hate fell most").Value, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_label_that_should_rise_is_told_the_other_way_round()
+    {
+        var report = SampleReport.Report with { Label = "joy", Direction = LabelDirection.Higher };
+        var page = Parse(SampleReport.Page(report));
+        Assert.Contains("In no dialogue joy rose", Section(page, "Where joy rose most").Value, StringComparison.Ordinal);
+        var still = Section(page, "Where joy is still unlikely");
+        Assert.Equal(3, still.Descendants("div").Count(card => card.Attribute("class")?.Value == "card")); // of 0.02, 0.1, 0.6 and 0.4
+    }
+
+    [Fact]
+    public void Without_a_judge_the_page_tells_of_ROUGE_alone()
+    {
+        var report = SampleReport.Report;
+        var unjudged = report with
+        {
+            Label = null,
+            Before = report.Before with { LabelProbability = null },
+            After = report.After with { LabelProbability = null },
+            Kl = report.Kl with { Floor = null },
+            Samples = [.. report.Samples.Select(sample => sample with { LabelBefore = null, LabelAfter = null })],
+        };
+        string page = Parse(SampleReport.Page(unjudged)).Root!.Value;
+        Assert.Contains("No judge measured a label. ROUGE-L 0.540 before, 0.558 after", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("least KL for this change", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("Where ", page, StringComparison.Ordinal);
+        Assert.Null(Comparison.Doubt(unjudged));
     }
 
     [Fact]

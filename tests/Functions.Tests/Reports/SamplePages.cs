@@ -61,7 +61,7 @@ internal static class SamplePages
                     Phase = status == "Completed" ? RunPhase.Finished : RunPhase.Learning,
                     Step = done,
                     Steps = 40,
-                    HateBefore = 0.56,
+                    LabelBefore = 0.56,
                     SecondsLeft = 2.5 * (40 - done),
                     LastStep = last is null ? null : new StepReport(done - 1, Number(last, MetricNames.RewardMean), Number(last, MetricNames.Kl), 0.2, 0.31, 18.4, 1234),
                 },

@@ -17,6 +17,7 @@ internal static class SampleReport
         RunId = "sample",
         Seed = 3,
         Steps = 40,
+        Label = "hate",
         Before = Side(0.562, 0.54, 19.2),
         After = Side(0.072, 0.558, 18.3),
         Kl = new KlSummary(1.4, 2.1, Metric(1.41, 0.2), 0.549),
@@ -40,7 +41,7 @@ internal static class SampleReport
     {
         string[] names =
         [
-            MetricNames.RewardMean, MetricNames.HateProbability, MetricNames.Kl, MetricNames.ResponseLengthMean, MetricNames.PolicyLoss, MetricNames.ValueLoss,
+            MetricNames.RewardMean, MetricNames.LabelProbability, MetricNames.Kl, MetricNames.ResponseLengthMean, MetricNames.PolicyLoss, MetricNames.ValueLoss,
         ];
         return [.. Enumerable.Range(0, steps).Select(step => new JsonObject(
             names.Select((name, i) => KeyValuePair.Create(name, (JsonNode?)JsonValue.Create(Math.Sin(step * 0.3 / run) * Math.Pow(10, i - 3)))).Prepend(new("step", step))))];
@@ -50,7 +51,7 @@ internal static class SampleReport
     {
         return new PolicyMeasurement
         {
-            HateProbability = Metric(hate, 0.03),
+            LabelProbability = Metric(hate, 0.03),
             RougeL = Metric(rouge, 0.03),
             ResponseTokens = Metric(tokens, 0.6),
             DistinctResponses = 1,

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Contracts;
@@ -19,8 +21,9 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         ["a target that is not there"] = (Request with { Lora = new LoraSettings { TargetModules = ["q_proj", "c_attn"] } }, "lora.targetModules", "'c_attn'; it has down_proj"),
         ["no room for a prompt"] = (Request with { Generation = new GenerationSettings { MaxNewTokens = 320 } }, "generation.maxNewTokens", "context of 320 tokens"),
         ["an unknown id"] = (Request with { Generation = new GenerationSettings { EndOfTextIds = [2, 99_999] } }, "generation.endOfTextIds", "one is 99999"),
-        ["the judge's label"] = (Request with { Evaluation = Request.Evaluation with { HateLabel = "rude" } }, "evaluation.hateLabel", "no label \"rude\""),
+        ["the judge's label"] = (Request with { Evaluation = Request.Evaluation with { Label = "rude" } }, "evaluation.label", "no label \"rude\""),
         ["a reward's label"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/reward", Label = "polite" }), "reward.terms[0].label", "no label \"polite\""),
+        ["a reward's judged label"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/reward", JudgedLabel = "rude" }), "reward.terms[0].judgedLabel", "no label \"rude\""),
         ["no classifier"] = (WithTerm(new ClassifierTerm { Source = "file:samples/models/llama" }), "reward.terms[0].source", "a language model"),
         ["a classifier as base"] = (Request with { Model = new ModelSettings { Source = "file:samples/models/judge" } }, "model.source", "model_type"),
         ["a folder outside"] = (Request with { Model = new ModelSettings { Source = "file:/etc" } }, "model.source", "RlhfFileRoots"),
@@ -60,6 +63,30 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
     }
 
     [Fact]
+    public async Task A_run_needs_no_judge_and_a_reward_need_not_know_the_judged_label()
+    {
+        await using var host = Host();
+        var checks = host.GetRequiredService<RequestChecks>();
+        Assert.Empty(await checks.CheckAsync(Request with { Evaluation = new EvaluationSettings() }, CancellationToken.None));
+        Assert.Empty(await checks.CheckAsync(Request with { Evaluation = new EvaluationSettings { Label = "joy" } }, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task What_gives_scores_has_no_probability_to_judge_by_or_to_reward()
+    {
+        await using var server = await HubServer.StartAsync();
+        var config = JsonNode.Parse(await JudgeConfigAsync())!;
+        config["problem_type"] = "regression";
+        server.Add("tiny/scorer", new Dictionary<string, byte[]> { ["config.json"] = Encoding.UTF8.GetBytes(config.ToJsonString()), ["model.safetensors"] = [1] });
+        await using var host = Host(server.Address.ToString());
+        var term = new ClassifierTerm { Source = "hf:tiny/scorer", Value = ClassifierValue.Probability };
+        var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(
+            WithTerm(term) with { Evaluation = Request.Evaluation with { Judge = "hf:tiny/scorer" } }, CancellationToken.None);
+        Assert.Equal(["evaluation.judge", "reward.terms[0].value"], errors.Keys.Order());
+        Assert.Contains("no probability", errors["evaluation.judge"].Single(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Models_in_storage_and_on_the_hub_are_looked_at_as_well()
     {
         await using var server = await HubServer.StartAsync();
@@ -71,13 +98,13 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
 
         foreach (string source in new[] { "hf:tiny/judge", $"blob:{stored}" })
         {
-            var request = Request with { Evaluation = Request.Evaluation with { Judge = source, HateLabel = "rude" } };
+            var request = Request with { Evaluation = Request.Evaluation with { Judge = source, Label = "rude" } };
             var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None);
-            Assert.Contains("no label \"rude\"", errors["evaluation.hateLabel"].Single(), StringComparison.Ordinal);
+            Assert.Contains("no label \"rude\"", errors["evaluation.label"].Single(), StringComparison.Ordinal);
         }
 
         server.Script("/main", HubServer.Status(503));
-        var unknown = Request with { Evaluation = Request.Evaluation with { Judge = "hf:tiny/judge", HateLabel = "rude" } };
+        var unknown = Request with { Evaluation = Request.Evaluation with { Judge = "hf:tiny/judge", Label = "rude" } };
         Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(unknown, CancellationToken.None));
     }
 

@@ -63,7 +63,7 @@ public sealed class TelemetryTests(TelemetryTests.ObservedRun observed) : IClass
         Assert.Equal(last.Reward, observed.Last("rlhf.reward").Gauge.DataPoints.Single().AsDouble, 12);
         Assert.Equal(last.Kl!.Value, observed.Last("rlhf.kl").Gauge.DataPoints.Single().AsDouble, 12);
         Assert.Equal(last.TokensPerSecond!.Value, observed.Last("rlhf.rollout.tokens_per_second").Gauge.DataPoints.Single().AsDouble, 6);
-        Assert.Contains(observed.Last("rlhf.hate_probability").Gauge.DataPoints.Single().Attributes, one => one.Key == RunTag.Name && one.Value.StringValue == ObservedRun.Id);
+        Assert.Contains(observed.Last("rlhf.label_probability").Gauge.DataPoints.Single().Attributes, one => one.Key == RunTag.Name && one.Value.StringValue == ObservedRun.Id);
     }
 
     [Fact]

@@ -37,9 +37,18 @@ public class EvaluationRunnerTests
             var ids = sample.Text.Split(' ');
             Assert.Equal(ids.Length, sample.Tokens);
             Assert.Equal(ids[^1] == $"{TinyPolicy.EndOfText}", sample.EndedByEos);
-            Assert.Equal(1 - (ids.Count(id => id == "5") / (double)ids.Length), sample.HateProbability, 1e-6);
+            Assert.Equal(1 - (ids.Count(id => id == "5") / (double)ids.Length), sample.LabelProbability!.Value, 1e-6);
             Assert.Equal(Rouge.Score(References[sample.Dialogue], sample.Text).RougeL.FMeasure, sample.RougeL);
         }
+    }
+
+    [Fact]
+    public void Without_a_judge_all_else_is_measured_alike()
+    {
+        var judged = Run(TinyPolicy.Create(), Plan);
+        var unjudged = EvaluationRunner.Run(
+            TinyPolicy.Create(), TokenShareReward.Decode, null, TinyPolicy.Prompts(5), References, Plan, CancellationToken.None);
+        Assert.Equal(judged.Select(sample => sample with { LabelProbability = null }), unjudged);
     }
 
     [Fact]

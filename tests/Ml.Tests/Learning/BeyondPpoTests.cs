@@ -147,7 +147,7 @@ public sealed class BeyondPpoTests
         HasEnded = true,
         Score = 0,
         Terms = [],
-        HateProbability = null,
+        LabelProbability = null,
     })];
 
     private static TrainedPolicy StartingPolicy(Dictionary<string, Tensor> tensors)

@@ -134,12 +134,12 @@ public class PolicyUpdateTests
     }
 
     [Fact]
-    public void Without_a_classifier_no_hate_probability_is_reported()
+    public void Without_a_classifier_no_label_probability_is_reported()
     {
         var policy = TinyPolicy.Create();
         using var state = TrainingState.Start(policy, new Ppo(Settings, new()));
-        var samples = Collect(policy, state).Select(sample => sample with { HateProbability = null }).ToArray();
-        Assert.DoesNotContain(MetricNames.HateProbability, Update(policy, state, samples, Settings).Metrics.Keys);
+        var samples = Collect(policy, state).Select(sample => sample with { LabelProbability = null }).ToArray();
+        Assert.DoesNotContain(MetricNames.LabelProbability, Update(policy, state, samples, Settings).Metrics.Keys);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Models;
 
@@ -23,12 +24,33 @@ public sealed class RobertaConfigTests
         Assert.Equal(6, WeightInventory.Of(config).Weights.Count(weight => weight.Name.EndsWith("attention.self.query.weight", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public void XLM_RoBERTa_is_the_same_architecture() =>
+        Assert.Equal(40, Read(Distilled.Replace("\"roberta\"", "\"xlm-roberta\"", StringComparison.Ordinal)).VocabularySize);
+
     [Theory]
-    [InlineData("\"roberta\"", "\"xlm-roberta\"", "unigram")]
     [InlineData("\"roberta\"", "\"distilbert\"", "distilbert")]
     [InlineData("\"gelu\"", "\"relu\"", "relu")]
+    [InlineData("single_label", "token", "token_classification")]
     public void Other_encoders_are_refused_by_name(string from, string to, string named) => Assert.Contains(
         named, Assert.Throws<InvalidDataException>(() => Read(Distilled.Replace(from, to, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("single_label_classification", 3, LabelRule.OneOfAll)]
+    [InlineData("single_label_classification", 1, LabelRule.Scores)] // a softmax of one is always one
+    [InlineData(null, 1, LabelRule.Scores)]
+    [InlineData(null, 3, LabelRule.OneOfAll)]
+    [InlineData("multi_label_classification", 3, LabelRule.EachByItself)]
+    [InlineData("multi_label_classification", 1, LabelRule.EachByItself)]
+    [InlineData("regression", 1, LabelRule.Scores)]
+    public void The_type_of_problem_says_what_the_outputs_are(string? problem, int outputs, LabelRule rule)
+    {
+        var json = JsonNode.Parse(Distilled)!;
+        json["problem_type"] = problem;
+        json["id2label"] = new JsonObject(Enumerable.Range(0, outputs).Select(i => KeyValuePair.Create($"{i}", (JsonNode?)JsonValue.Create($"label {i}"))));
+        var config = Read(json.ToJsonString());
+        Assert.Equal((outputs, rule), (config.Labels.Count, config.Rule));
+    }
 
     private static RobertaConfig Read(string json) => RobertaConfig.Read(ConfigFile.Parse(Encoding.UTF8.GetBytes(json), "config.json"));
 }

@@ -91,7 +91,7 @@ public class RewardTrainingTests
         Assert.All(loaded.Zip(scores), pair =>
         {
             Assert.Equal(pair.Second.Better, pair.First.Score, 1e-3);
-            Assert.Null(pair.First.HateProbability); // it knows one label, and that is not hate
+            Assert.Null(pair.First.LabelProbability); // it knows one label, and that is not hate
         });
         Assert.Throws<ArgumentException>(() => new ClassifierReward(classifier, PreferenceModels.Label, "hate", reads: ClassifierText.QueryAndResponse));
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Rewards;
@@ -19,8 +20,8 @@ public partial class ClassifierRewardTests
         var scores = Score("nothate", Civil, Rude);
         Assert.True(scores[0].Score > 0, $"{scores[0]}");
         Assert.True(scores[1].Score < 0, $"{scores[1]}"); // the notebook's reward, the highest logit, would be positive here
-        Assert.InRange(scores[0].HateProbability!.Value, 0, 0.3);
-        Assert.InRange(scores[1].HateProbability!.Value, 0.9, 1);
+        Assert.InRange(scores[0].LabelProbability!.Value, 0, 0.3);
+        Assert.InRange(scores[1].LabelProbability!.Value, 0.9, 1);
     }
 
     [Fact]
@@ -38,7 +39,7 @@ public partial class ClassifierRewardTests
         var difference = new ClassifierReward(Sample, "nothate", "hate", ClassifierValue.Difference);
         Assert.Equal(1 / (1 + Math.Exp(hate - nothate)), Score(probability, Rude)[0].Score, 1e-5);
         Assert.Equal(nothate - hate, Score(difference, Rude)[0].Score, 1e-5);
-        Assert.Equal(Score(probability, Rude)[0].HateProbability!.Value, 1 - Score(probability, Rude)[0].Score, 1e-5);
+        Assert.Equal(Score(probability, Rude)[0].LabelProbability!.Value, 1 - Score(probability, Rude)[0].Score, 1e-5);
     }
 
     [Fact]
@@ -68,6 +69,46 @@ public partial class ClassifierRewardTests
             ClassifierReward Reward(string label) => new(Sample, label, "hate", value);
             IReadOnlyList<TextScore> Score(ClassifierReward reward) => ClassifierRewardTests.Score(reward, broken);
         }
+    }
+
+    [Fact]
+    public void Where_the_value_is_punished_a_broken_text_earns_the_highest()
+    {
+        var (praised, punished) = (new ClassifierReward(Sample, "hate"), new ClassifierReward(Sample, "hate", isPunished: true));
+        Assert.True(Score(praised, "...")[0].Score < 0 && Score(punished, "...")[0].Score > 0);
+        Assert.Equal(Score(praised, Rude), Score(punished, Rude));
+    }
+
+    [Fact]
+    public void Of_labels_that_may_hold_together_each_has_a_probability_by_itself()
+    {
+        using var folder = Typed("multi_label_classification");
+        using var several = TextClassifier.Load(folder.Root, CPU);
+        var logit = Score("hate", Rude)[0].Score;
+        var score = Score(new ClassifierReward(several, "hate", "hate", ClassifierValue.Probability), Rude)[0];
+        Assert.Equal(1 / (1 + Math.Exp(-logit)), score.Score, 1e-5);
+        Assert.Equal(score.Score, score.LabelProbability);
+        Assert.NotEqual(new ClassifierReward(Sample, "hate", "hate").Score([PromptedResponse.Alone(Rude)], CancellationToken.None)[0].LabelProbability, score.LabelProbability);
+        Assert.Equal(logit, Score(new ClassifierReward(several, "hate", value: ClassifierValue.Difference), Rude)[0].Score, 1e-5);
+
+        foreach (var value in Enum.GetValues<ClassifierValue>()) // a broken text has the label or lacks it, whichever is worse
+        {
+            var (broken, whole) = (Score(new ClassifierReward(several, "hate", value: value), "...")[0].Score, value == ClassifierValue.Probability ? 0.5 : 0);
+            var punished = Score(new ClassifierReward(several, "hate", value: value, isPunished: true), "...")[0].Score;
+            Assert.True(broken < whole && whole < punished, $"{value}: {broken} and {punished}");
+        }
+    }
+
+    [Fact]
+    public void What_gives_scores_tells_no_probability()
+    {
+        using var folder = Typed("regression");
+        using var scorer = TextClassifier.Load(folder.Root, CPU);
+        Assert.False(scorer.TellsProbabilityOf("hate"));
+        var score = Score(new ClassifierReward(scorer, "hate", "hate"), Rude)[0];
+        Assert.Equal((Score("hate", Rude)[0].Score, null), (score.Score, score.LabelProbability));
+        foreach (var value in new[] { ClassifierValue.Probability, ClassifierValue.Difference })
+            Assert.Contains("scores", Assert.Throws<ArgumentException>(() => new ClassifierReward(scorer, "hate", value: value)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -117,6 +158,18 @@ public partial class ClassifierRewardTests
             var score = Score(new ClassifierReward(classifier, label, "hate"), figures.Groups[1].Value)[0].Score;
             Assert.Equal(float.Parse(figures.Groups[group].Value, CultureInfo.InvariantCulture), score, 1e-3f);
         }
+    }
+
+    /// <summary>The sample with another type of problem in its configuration.</summary>
+    private static TemporaryFolder Typed(string problem)
+    {
+        var folder = new TemporaryFolder();
+        foreach (var file in Directory.EnumerateFiles(RepositoryRoot.Path("samples/models/reward")))
+            File.Copy(file, folder.Path(Path.GetFileName(file)));
+        var config = JsonNode.Parse(File.ReadAllText(folder.Path("config.json")))!;
+        config["problem_type"] = problem;
+        File.WriteAllText(folder.Path("config.json"), config.ToJsonString());
+        return folder;
     }
 
     [GeneratedRegex(@"Reward logits of ""([^""]+)"" (-?[\d.]+\d) (-?[\d.]+\d)")]

@@ -55,7 +55,7 @@ public sealed class FormatRewardTests
         var ensemble = new EnsembleReward([new Fixed(1, 0.5f), new Fixed(2, null), new Fixed(3, 0.25f)], combine, deviations: 2);
         var score = ensemble.Score([PromptedResponse.Alone("a")], CancellationToken.None).Single();
         Assert.Equal(expected, score.Score, 1e-6);
-        Assert.Equal(0.375f, score.HateProbability);
+        Assert.Equal(0.375f, score.LabelProbability);
     }
 
     private static float[] Scores(ITextReward reward, params string[] texts) =>

@@ -58,7 +58,7 @@ public class TextRewardTests
         Assert.Equal(11.5f, scores[1].Score);
         Assert.Equal([0.5f, 3, 1, 7], scores[0].Terms!);
         Assert.Equal([0, 3, 1, 7], scores[1].Terms!);
-        Assert.Equal(0.25f, scores[0].HateProbability); // the first that has one
+        Assert.Equal(0.25f, scores[0].LabelProbability); // the first that has one
     }
 
     [Fact]
@@ -66,12 +66,12 @@ public class TextRewardTests
     {
         var alone = new FixedReward(0.1f, 0.3f).Score([PromptedResponse.Alone("Yes")], CancellationToken.None)[0];
         var sum = new WeightedReward([(1, new FixedReward(0.1f, 0.3f))]).Score([PromptedResponse.Alone("Yes")], CancellationToken.None)[0];
-        Assert.Equal((alone.Score, alone.HateProbability), (sum.Score, sum.HateProbability));
+        Assert.Equal((alone.Score, alone.LabelProbability), (sum.Score, sum.LabelProbability));
     }
 
     [Fact]
-    public void Without_a_classifier_there_is_no_hate_probability() =>
-        Assert.Null(new WeightedReward([(-1, Rude)]).Score([PromptedResponse.Alone("idiot")], CancellationToken.None)[0].HateProbability);
+    public void Without_a_classifier_there_is_no_label_probability() =>
+        Assert.Null(new WeightedReward([(-1, Rude)]).Score([PromptedResponse.Alone("idiot")], CancellationToken.None)[0].LabelProbability);
 
     [Theory]
     [InlineData("", true)]

@@ -102,7 +102,7 @@ public class RolloutCollectorTests
         Assert.Equal([true, false], samples.Select(sample => sample.HasEnded).Distinct().OrderDescending());
         Assert.All(samples, sample => Assert.Equal([sample.Index, 2f], sample.Terms));
         Assert.Equivalent(samples, RolloutFile.Read(RolloutFile.Write(samples)), strict: true);
-        Assert.All(RolloutFile.Read(RolloutFile.Write(samples)), sample => Assert.Null(sample.HateProbability));
+        Assert.All(RolloutFile.Read(RolloutFile.Write(samples)), sample => Assert.Null(sample.LabelProbability));
     }
 
     [Fact]
