@@ -46,7 +46,10 @@ public sealed class UpdateLog
         var numbers = JsonSerializer.Deserialize<Numbers>(bytes, Json) ?? throw new InvalidDataException($"{FileName} is empty.");
         var log = new UpdateLog
         {
-            OptimizerSteps = numbers.OptimizerSteps, Skipped = numbers.Skipped, LargestRatio = numbers.LargestRatio, Seconds = numbers.Seconds,
+            OptimizerSteps = numbers.OptimizerSteps,
+            Skipped = numbers.Skipped,
+            LargestRatio = numbers.LargestRatio,
+            Seconds = numbers.Seconds,
         };
         log._metrics.AddRange(numbers.Metrics);
         return log;
