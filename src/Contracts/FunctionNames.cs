@@ -60,6 +60,8 @@ public static class FunctionNames
     public const string PrepareAdapter = nameof(PrepareAdapter);
     public const string ScorePreferences = nameof(ScorePreferences);
     public const string RolloutShard = nameof(RolloutShard);
+    public const string GradientShard = nameof(GradientShard);
+    public const string OptimizerStep = nameof(OptimizerStep);
     public const string PpoUpdate = nameof(PpoUpdate);
     public const string Evaluate = nameof(Evaluate);
     public const string PublishAdapter = nameof(PublishAdapter);

@@ -33,6 +33,9 @@ public sealed record RlhfRunState
 
     public required int Shards { get; init; }
 
+    /// <summary>Shards of the gradient of a step of the optimizer; 1: an update is one activity.</summary>
+    public int UpdateShards { get; init; } = 1;
+
     /// <summary>Whether preferences are learned from, rather than what the policy samples.</summary>
     public bool LearnsFromPreferences { get; init; }
 
@@ -41,6 +44,9 @@ public sealed record RlhfRunState
 
     /// <summary>Steps done.</summary>
     public int Step { get; init; }
+
+    /// <summary>The step under way; null while its samples are not there.</summary>
+    public StepUnderWay? UnderWay { get; init; }
 
     public DateTime? StartedAt { get; init; }
 
@@ -64,6 +70,23 @@ public sealed record RlhfRunState
 
     /// <summary>The run had ended without a result at <see cref="Step"/>, and is to go on from its last whole checkpoint.</summary>
     public bool IsRestarted { get; init; }
+}
+
+/// <summary>A step between its samples and its checkpoint.</summary>
+/// <param name="Shards">Its samples.</param>
+public sealed record StepUnderWay(IReadOnlyList<RolloutShardResult> Shards)
+{
+    /// <summary>Steps of the optimizer made so far, where shards compute their gradients.</summary>
+    public int OptimizerSteps { get; init; }
+
+    /// <summary>Whether these were all.</summary>
+    public bool IsOptimized { get; init; }
+
+    /// <summary>Seconds they took, of the shards the slowest.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>Seconds of all their activities added up.</summary>
+    public double UsedSeconds { get; init; }
 }
 
 /// <summary>Seconds that the activities of each stage took so far, from being called to having their output; of those side by side, the slowest.</summary>
@@ -141,8 +164,32 @@ public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int S
 /// <param name="ActivitySeconds">Seconds of the whole activity.</param>
 public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double ActivitySeconds);
 
+/// <summary>Input of GradientShard: a part of the gradient of a step of the optimizer, both counted from 0.</summary>
+public sealed record GradientShardInput(string RunId, string BaseModel, int Step, int OptimizerStep, int Shard);
+
+/// <summary>Output of GradientShard.</summary>
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
+public sealed record GradientShardResult(double ActivitySeconds);
+
+/// <summary>Input of OptimizerStep.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="BaseModel">Its imported base model.</param>
+/// <param name="Step">The step.</param>
+/// <param name="Number">Which of its steps of the optimizer, from 0.</param>
+/// <param name="GradientSeconds">Seconds of the slowest shard.</param>
+public sealed record OptimizerStepInput(string RunId, string BaseModel, int Step, int Number, double GradientSeconds);
+
+/// <summary>Output of OptimizerStep.</summary>
+/// <param name="IsLast">Whether there is none behind it.</param>
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
+public sealed record OptimizerStepResult(bool IsLast, double ActivitySeconds);
+
 /// <summary>Input of PpoUpdate.</summary>
-public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
+public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards)
+{
+    /// <summary>Steps of the optimizer that others have made and that only have to be finished; 0: none were, and the update makes them.</summary>
+    public int OptimizerSteps { get; init; }
+}
 
 /// <summary>
 /// What a step came to: the figures a progress display shows; no KL where it was not measured or not finite, no label probability where no

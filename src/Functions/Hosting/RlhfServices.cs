@@ -47,6 +47,7 @@ public static class RlhfServices
         services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton(new SweepAge(TimeSpan.FromDays(Number(configuration, "RlhfSweepAfterDays", 7))));
         services.AddSingleton<StorageSweep>();
         services.AddSingleton<RunRequests>();
@@ -56,6 +57,7 @@ public static class RlhfServices
         services.AddSingleton<ModelImports>();
         services.AddSingleton<ModelUploads>();
         services.AddSingleton<Datasets>();
+        services.AddSingleton<StepSamples>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<RunEvents>();
         services.AddSingleton<RunCancellation>();
@@ -76,6 +78,7 @@ public static class RlhfServices
         services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<StepUpdates>();
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();

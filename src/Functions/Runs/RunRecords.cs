@@ -64,6 +64,7 @@ public sealed class RunRecords(
             Sources = sources,
             Steps = request.Training.Steps,
             Shards = request.Compute.RolloutShards,
+            UpdateShards = request.Compute.UpdateShards,
             LearnsFromPreferences = request.Training is DpoSettings,
             Limits = request.Limits,
             Notifies = request.Notify is not null,

@@ -1,22 +1,26 @@
 using System.Net;
-using System.Reflection;
 using System.Text;
+using System.Text.RegularExpressions;
 using Azure.Storage.Queues;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.LocalHost.Cli;
 using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
-/// <summary>The two roles of the app, each in a host of its own, on one task hub: as in Azure, where a scale rule starts the gpu app.</summary>
+/// <summary>
+/// The two roles of the app, published as the Dockerfile publishes them, each in a host of its own, on one task hub: as in Azure, where a
+/// scale rule starts the gpu app.
+/// </summary>
 [Trait("Category", "Slow")]
-public sealed class TwoRolesTests
+public sealed class TwoRolesTests : IDisposable
 {
+    private readonly string _folder = Directory.CreateTempSubdirectory("rlhf-roles-").FullName;
+
     [Fact]
     public async Task A_run_that_api_started_waits_for_gpu_which_finishes_it()
     {
-        using var api = new LocalApp { AppFolder = await BuildAsync("api") };
-        using var gpu = new LocalApp { AppFolder = await BuildAsync("gpu") };
+        using var api = new LocalApp { AppFolder = await PublishAsync("api") };
+        using var gpu = new LocalApp { AppFolder = await PublishAsync("gpu") };
         await using var receiver = await WebhookReceiver.StartAsync();
         var hooks = new Dictionary<string, string> { ["RlhfWebhookHosts"] = receiver.Address.Authority, ["RlhfWebhookSecret"] = WebhookReceiver.Secret };
         await api.StartAsync(hooks);
@@ -49,15 +53,29 @@ public sealed class TwoRolesTests
         Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
     }
 
-    /// <returns>Where the role's app lies.</returns>
-    private static async Task<string> BuildAsync(string role)
+    public void Dispose()
     {
-        string project = Path.Combine(Repository.Root, "src", "Functions");
-        string configuration = typeof(HostSession).Assembly.GetCustomAttribute<AssemblyConfigurationAttribute>()!.Configuration;
-        using var build = HostProcess.Run("dotnet", "build", project, "--no-restore", "--no-dependencies", "-c", configuration, $"-p:FunctionsRole={role}");
-        int exitCode = await build.WaitAsync(TimeSpan.FromMinutes(5));
-        Assert.True(exitCode == 0, build.Output + build.Error);
-        string config = Assert.Single(Directory.GetFiles(Path.Combine(project, "bin", role, configuration), "worker.config.json", SearchOption.AllDirectories));
-        return Path.GetDirectoryName(config)!;
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <summary>Runs the Dockerfile's own command, on the CPU.</summary>
+    /// <returns>Where the role's payload lies.</returns>
+    private async Task<string> PublishAsync(string role)
+    {
+        string dockerfile = Regex.Replace(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "Dockerfile")), @"\\\n\s*", "");
+        string command = Regex.Match(dockerfile, "^RUN dotnet (publish .*)$", RegexOptions.Multiline).Groups[1].Value
+            .Replace("${FUNCTIONS_ROLE}", role, StringComparison.Ordinal).Replace("${TORCH_BACKEND}", "cpu", StringComparison.Ordinal);
+        Assert.Matches(@"^publish [^$]*--output /app [^$]*$", command);
+        string output = Path.Combine(_folder, role);
+        string[] arguments = [.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(argument => argument switch
+        {
+            "/app" => output,
+            "src/Functions/Functions.csproj" => Path.Combine(Repository.Root, argument),
+            _ => argument,
+        })];
+        using var publish = HostProcess.Run("dotnet", arguments);
+        int exitCode = await publish.WaitAsync(TimeSpan.FromMinutes(8));
+        Assert.True(exitCode == 0, publish.Output + publish.Error);
+        return output;
     }
 }

@@ -57,6 +57,50 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Empty(InputsOf<RolloutShardInput>(engine));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_update_in_shards_is_a_fan_out_for_every_step_of_the_optimizer(bool twice)
+    {
+        // Two rollouts, three times four gradients and their sum, the update: 18 activities a step, so that generations end within steps.
+        await using var engine = Sharded(Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { ActivitySeconds = 2 }));
+        await engine.StartAsync();
+        Assert.Equal(3, (await OutcomeAsync(engine, Request with { Steps = 3, UpdateShards = 4 })).Steps);
+
+        var numbers = Enumerable.Range(0, 3).SelectMany(step => Enumerable.Range(0, 3).Select(number => (step, number))).ToArray();
+        Assert.Equal(numbers, InputsOf<OptimizerStepInput>(engine).Select(input => (input.Step, input.Number)).Distinct());
+        Assert.All(InputsOf<OptimizerStepInput>(engine), input => Assert.Equal((4, "models/base"), (input.GradientSeconds, input.BaseModel))); // the slowest's
+        Assert.Equal(
+            numbers.SelectMany(at => Enumerable.Range(0, 4).Select(shard => (at.step, at.number, shard))),
+            InputsOf<GradientShardInput>(engine).Select(input => (input.Step, input.OptimizerStep, input.Shard)).Distinct().Order());
+        var calls = engine.Calls.Select(call => call.Input).ToList();
+        Assert.All(InputsOf<OptimizerStepInput>(engine), input => Assert.True(
+            calls.FindLastIndex(call => call is GradientShardInput gradient && (gradient.Step, gradient.OptimizerStep) == (input.Step, input.Number)) < calls.IndexOf(input)));
+        Assert.All(InputsOf<PpoUpdateInput>(engine), update => Assert.Equal(3, update.OptimizerSteps));
+        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Select(input => (input.Step, input.Shard)).Distinct().Count());
+
+        var published = InputsOf<PublishAdapterInput>(engine).First();
+        Assert.Equal((3 * ((3 * (4 + 1)) + 2), 3 * ((3 * (1 + 2 + 3 + 4 + 1)) + 2)), (published.Timings.Update, published.Usage.UpdateSeconds));
+    }
+
+    [Fact]
+    public async Task A_gradient_that_is_broken_takes_the_run_back_to_its_last_whole_checkpoint()
+    {
+        bool isBroken = true;
+        await using var engine = Sharded(Scripted(new Engine(azurite.ConnectionString)));
+        engine.Activity<OptimizerStepInput>(FunctionNames.OptimizerStep, input =>
+        {
+            if (!isBroken || (input.Step, input.Number) != (1, 1)) return new OptimizerStepResult(input.Number == 2, 1);
+            isBroken = false;
+            throw new CorruptArtifactException("runs/run/steps/00001/update/00001/gradients/002/manifest.json", "is missing");
+        });
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step);
+        await engine.StartAsync();
+        Assert.Equal(2, (await OutcomeAsync(engine, Request with { Steps = 2, UpdateShards = 4 })).Steps);
+        Assert.Equal([0, 1, 2, 0, 1, 0, 1, 2], InputsOf<OptimizerStepInput>(engine).Select(input => input.Number));
+        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Count()); // those of step 1 are looked up once more
+    }
+
     [Fact]
     public async Task A_run_whose_engine_is_restarted_again_and_again_ends_as_if_nothing_had_happened()
     {
@@ -317,6 +361,13 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         engine.Activity<RolloutShardInput>(FunctionNames.RolloutShard, input => new RolloutShardResult($"{input.Step}/{input.Shard}", 10, 1, 2));
         engine.Activity<PpoUpdateInput>(FunctionNames.PpoUpdate, update ?? Report);
         engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps) { Alarm = input.Alarm, Limit = input.Limit });
+        return engine;
+    }
+
+    private static Engine Sharded(Engine engine)
+    {
+        engine.Activity<GradientShardInput>(FunctionNames.GradientShard, input => new GradientShardResult(input.Shard + 1));
+        engine.Activity<OptimizerStepInput>(FunctionNames.OptimizerStep, input => new OptimizerStepResult(input.Number == 2, 1));
         return engine;
     }
 
