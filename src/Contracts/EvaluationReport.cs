@@ -7,11 +7,17 @@ public sealed record EvaluationReport
 
     public required long Seed { get; init; }
 
-    /// <summary>Steps between before and after.</summary>
+    /// <summary>Steps that were done.</summary>
     public required int Steps { get; init; }
 
     /// <summary>Why the run stopped itself; null: it did not.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>How the reward was being exploited, so that the run stopped; null: it was not.</summary>
+    public string? Hack { get; init; }
+
+    /// <summary>The checkpoint that was measured after and published, where it is not the last one.</summary>
+    public int? Chosen { get; init; }
 
     /// <summary>The judged label; null: there was no judge.</summary>
     public string? Label { get; init; }

@@ -5,6 +5,7 @@ using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
@@ -14,8 +15,8 @@ namespace RlhfFunctions.Activities;
 
 /// <summary>One step of the run's algorithm on the shards' samples: checkpoint k and samples → checkpoint k + 1 and the step's metrics.</summary>
 public sealed class PpoUpdate(
-    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts,
-    RunCancellation cancelled)
+    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, Classifiers classifiers, ComputeGate gate,
+    ArtifactStore artifacts, RunCancellation cancelled)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
@@ -25,7 +26,7 @@ public sealed class PpoUpdate(
         var report = await artifacts.MakeOnceAsync(
             BlobPaths.Checkpoint(input.RunId, steps), stop => cancelled.WatchAsync(input.RunId, until => UpdateAsync(input, request, until), stop), cancellation);
         await stepMetrics.KeepAsync(input.RunId, input.Step, cancellation);
-        await retention.DiscardOneAsync(request, steps, cancellation);
+        await retention.DiscardOneAsync(request, report, cancellation);
         return report;
     }
 
@@ -40,6 +41,7 @@ public sealed class PpoUpdate(
         var algorithm = Algorithm.Of(request.Training, request.Generation);
         var samples = RolloutFile.Merge(shards);
         if (!algorithm.Samples) samples = PairsOf(samples, input.Step, request);
+        var watched = algorithm.Samples && request.Watch is not null ? WatchSums.Of(samples, await JudgeAsync(input.Prepared, request, samples, cancellation)) : null;
 
         return await policies.UseAsync(
             input.Prepared.Base,
@@ -51,6 +53,13 @@ public sealed class PpoUpdate(
                 var order = PolicyUpdate.EpochOrder((ulong)request.Seed, input.Step);
                 var stats = PolicyUpdate.Run(loaded.Policy, state, samples, algorithm, order, cancellation);
                 var metrics = new Dictionary<string, double>(stats.Metrics);
+                int? best = state.Watch.Best;
+                if (watched is not null)
+                {
+                    state.Watch = state.Watch.After(input.Step, watched, request.Watch!, request.Evaluation.MinToUnlearn);
+                    foreach (var (name, value) in state.Watch.MetricsOf(watched)) metrics[name] = value;
+                }
+
                 if (algorithm.Samples) metrics[MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds);
                 var terms = request.Reward?.Terms ?? [];
                 for (int term = 0; term < terms.Count; term++)
@@ -59,11 +68,27 @@ public sealed class PpoUpdate(
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                var report = Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds };
+                var report = Report(input.Step, metrics) with
+                {
+                    Alarm = stats.Alarm,
+                    Hack = stats.Alarm is null ? state.Watch.Hack : null,
+                    Best = state.Watch.Best,
+                    Replaced = state.Watch.Best == best ? null : best,
+                    ActivitySeconds = activity.Elapsed.TotalSeconds,
+                };
                 Instruments.StepDone(input.RunId, input.Shards.Sum(shard => shard.ResponseTokens), report);
                 return new NewArtifact<StepReport>(files, report);
             },
             cancellation);
+    }
+
+    /// <summary>The judge's probability of what is not wanted, of each response; null: there is no judge.</summary>
+    private async Task<IReadOnlyList<double>?> JudgeAsync(
+        PreparedRun prepared, RunRequest request, IReadOnlyList<RolloutSample> samples, CancellationToken cancellation)
+    {
+        using var judge = await classifiers.FindJudgeAsync(prepared, request, cancellation);
+        var judged = judge?.Reward.Score([.. samples.Select(sample => PromptedResponse.Alone(sample.Text))], cancellation);
+        return judged is null ? null : [.. judged.Select(score => request.Evaluation.Direction.Undesired(score.LabelProbability!.Value))];
     }
 
     /// <summary>A step's preferences, chosen and rejected in turns: every pass over the file in an order of its own.</summary>

@@ -40,7 +40,7 @@ internal static class LivePage
 
     private static Html Notices(RunView run)
     {
-        string?[] notices = [run.Failure, run.Progress?.LastStep?.Alarm is { } alarm ? $"The run stops itself. {alarm}" : null, run.Progress?.Retreat, run.Progress?.NothingToUnlearn];
+        string?[] notices = [run.Failure, run.Progress?.LastStep is { } last && (last.Alarm ?? last.Hack) is { } why ? $"The run stops itself. {why}" : null, run.Progress?.Retreat, run.Progress?.NothingToUnlearn];
         return $"{notices.OfType<string>().Select<string, Html>(notice => $"<p class=\"notice\">{notice}</p>\n")}";
     }
 

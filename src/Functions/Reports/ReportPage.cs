@@ -95,7 +95,9 @@ internal static class ReportPage
     private static Html Verdict(EvaluationReport report, RunRequest request, bool published)
     {
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
-        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
+        Html stopped = (report.Alarm ?? report.Hack) is { } why
+            ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {why}{(report.Chosen is { } chosen ? $" What is measured and published here is checkpoint {chosen}, after so many steps." : "")}</p>\n"
+            : Html.None;
         string change = report.Direction == LabelDirection.Lower ? "fall" : "rise";
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."

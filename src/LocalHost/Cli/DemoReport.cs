@@ -25,7 +25,8 @@ internal static class DemoReport
         var stages = report.SecondsByStage;
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
-        if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {alarm}[/]");
+        if ((run.Outcome.Alarm ?? run.Outcome.Hack) is { } why) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {why}[/]");
+        if (run.Outcome.Chosen is { } chosen) console.MarkupLineInterpolated($"[yellow]What is measured and published is checkpoint {chosen}.[/]");
         console.WriteLine(run.Outcome.Published
             ? "adapters/latest now points to this run's adapter."
             : $"adapters/latest was not moved: {(run.Outcome.Alarm is not null ? "an alarm stopped the run"

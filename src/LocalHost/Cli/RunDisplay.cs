@@ -74,7 +74,7 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         if (progress.Phase == RunPhase.Publishing) return "publishing the adapter";
         if (progress.Phase == RunPhase.Finished) return "finished";
         if (progress.Phase == RunPhase.Measuring)
-            return progress.Step == 0 ? "measuring the policy before" : $"measuring the policy after{(progress.LastStep?.Alarm is null ? "" : " an alarm")}";
+            return progress.Step == 0 ? "measuring the policy before" : $"measuring the policy after{(progress.LastStep is { Alarm: not null } or { Hack: not null } ? " an alarm" : "")}";
         if (progress.LastStep is not { } step)
             return $"step 0 of {progress.Steps}{(progress.LabelBefore is { } before ? $" · {label} on held-out dialogues {before:F3}" : "")}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";

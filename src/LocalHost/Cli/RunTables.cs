@@ -47,6 +47,8 @@ internal static class RunTables
             ($"{run.Request.Evaluation.Label} after", run.Outcome?.LabelAfter is { } after ? $"{after:F3}" : null),
             ("published", run.Outcome is { } end ? end.Published ? "yes" : "no" : null),
             ("alarm", run.Outcome?.Alarm ?? progress?.LastStep?.Alarm),
+            ("exploited", run.Outcome?.Hack ?? progress?.LastStep?.Hack),
+            ("published checkpoint", run.Outcome?.Chosen is { } chosen ? $"{chosen}" : null),
             ("went back", progress?.Retreat),
             ("beware", progress?.NothingToUnlearn),
             ("failure", run.Failure),

@@ -47,6 +47,12 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
             Assert.NotEqual(step[MetricNames.RewardTerm("classifier")], step[MetricNames.RewardTerm("in-context")]);
             Assert.All(["words", "repetition", "second-opinion", "regex", "rouge"], name => Assert.InRange(step[MetricNames.RewardTerm(name)], 0.01, 0.99));
             Assert.InRange(step[MetricNames.RewardTerm("length")], 0.001, 2);
+
+            // The watch's figures, by the judge and the ensemble too.
+            Assert.InRange(step[MetricNames.WatchedUndesired], 0.001, 0.999);
+            Assert.InRange(step[MetricNames.WatchedDistinct], 0.1, 1);
+            Assert.InRange(step[MetricNames.WatchedPerplexity], 1, 100);
+            Assert.InRange(step[MetricNames.WatchedDisagreement], 0.001, 100);
         }
     }
 
@@ -62,6 +68,7 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
 
         Assert.Null(view.Progress!.LastStep!.LabelProbability);
         Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.LabelProbability, step.Keys));
+        Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(step.Keys, name => name is MetricNames.WatchedUndesired or MetricNames.WatchedDisagreement));
         string report = Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Report)));
         Assert.DoesNotContain("by the reward model", report, StringComparison.Ordinal); // no chart of what was not measured
         Assert.Contains("mean score", report, StringComparison.Ordinal);
