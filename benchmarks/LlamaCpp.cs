@@ -19,8 +19,9 @@ internal sealed class LlamaCpp : IDisposable
     {
         (_config, _threads) = (config, threads);
         Write();
-        NativeLibraryConfig.All.WithLogCallback((_, _) => { });
     }
+
+    static LlamaCpp() => NativeLibraryConfig.All.WithLogCallback((_, _) => { }); // before the library is loaded, and never again
 
     /// <summary>Tokens a second, several sequences side by side.</summary>
     public double[] Decode(int sequences, int prompt, int tokens, int times) => Use(sequences * (prompt + (tokens * (times + 1))), sequences, context =>

@@ -1,10 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using RlhfFunctions.Benchmarks;
 using static TorchSharp.torch;
 
-string[] stages = ["rollout", "prefill", "update", "step", "reward", "sample", "all"];
+string[] stages = ["kernels", "rollout", "prefill", "update", "step", "reward", "sample", "all"];
 var stage = new Argument<string>("stage") { Description = string.Join(", ", stages) };
 stage.AcceptOnlyFromAmong(stages);
 var model = new Option<string>("--model") { Description = "tinyllama or sample", DefaultValueFactory = _ => "tinyllama" };
@@ -17,6 +21,12 @@ return command.Parse(args).Invoke();
 
 static void Run(string stage, string model, int? batch, FileInfo? json)
 {
+    if (stage == "kernels")
+    {
+        // In this process: the libraries that libtorch needs lie beside this program, not beside one that is made for the occasion.
+        BenchmarkRunner.Run<KernelBenchmarks>(DefaultConfig.Instance.AddJob(Job.ShortRun.WithToolchain(new InProcessEmitToolchain(new()))));
+        return;
+    }
     set_num_threads(Environment.ProcessorCount);
     var machine = Machine.Measure();
     Console.WriteLine($"{get_num_threads()} threads; memory is read at {machine.BytesPerSecond / 1e9:F0} GB/s, bfloat16 matrices are multiplied at {machine.Flops / 1e9:F0} GFLOP/s");

@@ -51,6 +51,13 @@ feedback.SetAction((arguments, cancellation) => FeedbackCommand.RunAsync(
     new FeedbackOptions(DemoOptionsOf(arguments), arguments.GetValue(simulate), arguments.GetValue(recorded), arguments.GetValue(budget), arguments.GetValue(errors), arguments.GetValue(name)!),
     AnsiConsole.Console, cancellation));
 
+var kills = new Option<int>("--kills") { Description = "Processes to kill in all.", DefaultValueFactory = _ => 20 };
+var soaked = new Option<string>("--request") { Description = "The run that is started again and again.", DefaultValueFactory = _ => Path.Combine(Repository.Root, "samples", "soak.json"), HelpName = "FILE" };
+var draws = new Option<int>("--seed") { Description = "Of the draws of what is killed, and when." };
+var soak = new Command("soak", "Kill host, worker and Azurite again and again, and see that every run ends in the bytes of an undisturbed one.") { kills, soaked, draws };
+soak.SetAction((arguments, cancellation) => SoakCommand.RunAsync(
+    new SoakOptions(HostOptionsOf(arguments), arguments.GetValue(soaked)!, arguments.GetValue(kills), arguments.GetValue(draws)), AnsiConsole.Console, cancellation));
+
 var start = new Command("start", "Only host the functions, until Ctrl-C.");
 start.SetAction(async (arguments, cancellation) =>
 {
@@ -121,7 +128,7 @@ export.SetAction((arguments, cancellation) => ExportCommand.RunAsync(
         arguments.GetValue(type), Path.GetFullPath(arguments.GetValue(target)!)),
     HostOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
-var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, feedback, start, import, export, describe, verify };
+var root = new RootCommand("Hosts the functions of RlhfFunctions on this machine, with Azurite as their storage, and talks to them wherever they are.") { demo, feedback, start, import, export, describe, verify, soak };
 foreach (var command in new ClientCommands(AnsiConsole.Console).All()) root.Add(command);
 foreach (var option in new Option[] { port, azuritePort, data, app, verbose })
 {

@@ -1,3 +1,4 @@
+using RlhfFunctions.Samples.Make;
 using RlhfFunctions.Samples.Make.Quality;
 
 namespace RlhfFunctions.Samples.Tests;
@@ -9,7 +10,7 @@ public class HackSuiteTests
     [Fact]
     public void Planted_faults_are_caught_and_honest_runs_are_not_stopped()
     {
-        var demo = Path.Combine(AppContext.BaseDirectory, "../../../../../../samples/demo.json");
+        var demo = Path.Combine(Repository.Root, "samples", "demo.json");
         var runs = HackSuite.Run(demo, seeds: [0], honestSeeds: [0, 1]).ToList();
         var (table, holds) = HackSuite.Sum(runs);
         Assert.True(holds, $"{table}\n{string.Join('\n', runs)}");

@@ -30,9 +30,19 @@ internal static partial class DurableClientExtensions
     {
         if (instance.RuntimeStatus is not (OrchestrationRuntimeStatus.Failed or OrchestrationRuntimeStatus.Terminated)) return null;
         string? reason = instance.FailureDetails?.ErrorMessage ?? instance.SerializedOutput?.Trim('"');
-        return reason is null ? null : EngineWords().Replace(reason, "$1: ");
+        return reason is null ? null : WithoutFolders(EngineWords().Replace(reason, "$1: "));
+    }
+
+    /// <summary>A message in which files of the machine that wrote it go by their names alone: where they lie is nobody's business.</summary>
+    internal static string WithoutFolders(string message)
+    {
+        return Folders().Replace(message, "");
     }
 
     [GeneratedRegex(@"^[\w.]*TaskFailedException: Task '(\w+)' \(#\d+\) failed with an unhandled exception: ")]
     private static partial Regex EngineWords();
+
+    /// <summary>The folders before a file's name, of an absolute path; not an address of ours, nor what stands behind a scheme or within a path of the storage.</summary>
+    [GeneratedRegex(@"(?<![\w:/\\.%])(?:/(?!api/)|[A-Za-z]:\\)(?:[^\s""'/\\:]+[/\\])+(?=[^\s""'/\\:])")]
+    private static partial Regex Folders();
 }

@@ -28,7 +28,8 @@ internal sealed class DemoRun(HostSession host, RunClient client, DemoOptions op
         return request;
     }
 
-    private static async Task<RunRequest> ParseAsync(string path, CancellationToken cancellation)
+    /// <exception cref="UserErrorException">The file is no run request.</exception>
+    public static async Task<RunRequest> ParseAsync(string path, CancellationToken cancellation)
     {
         try
         {

@@ -5,8 +5,9 @@ namespace RlhfFunctions.Ml.Decoding;
 
 /// <summary>One block of a Llama.</summary>
 /// <param name="block">What it computes with.</param>
+/// <param name="isExact">See <see cref="FusedLinear"/>.</param>
 /// <param name="keep">Copies the factors of a norm to float32 and tells where they stand.</param>
-internal sealed unsafe class FusedLayer(LlamaBlock block, Func<Tensor, nint> keep) : IDisposable
+internal sealed unsafe class FusedLayer(LlamaBlock block, bool isExact, Func<Tensor, nint> keep) : IDisposable
 {
     public float* AttentionNorm { get; } = (float*)keep(block.AttentionNorm);
 
@@ -18,19 +19,19 @@ internal sealed unsafe class FusedLayer(LlamaBlock block, Func<Tensor, nint> kee
     /// <summary>[D]; null: keys are turned as they are.</summary>
     public float* KeyNorm { get; } = block.KeyNorm is null ? null : (float*)keep(block.KeyNorm);
 
-    public FusedLinear Query { get; } = new(block.Query);
+    public FusedLinear Query { get; } = new(block.Query, isExact);
 
-    public FusedLinear Key { get; } = new(block.Key);
+    public FusedLinear Key { get; } = new(block.Key, isExact);
 
-    public FusedLinear Value { get; } = new(block.Value);
+    public FusedLinear Value { get; } = new(block.Value, isExact);
 
-    public FusedLinear Output { get; } = new(block.Output);
+    public FusedLinear Output { get; } = new(block.Output, isExact);
 
-    public FusedLinear Gate { get; } = new(block.Gate);
+    public FusedLinear Gate { get; } = new(block.Gate, isExact);
 
-    public FusedLinear Up { get; } = new(block.Up);
+    public FusedLinear Up { get; } = new(block.Up, isExact);
 
-    public FusedLinear Down { get; } = new(block.Down);
+    public FusedLinear Down { get; } = new(block.Down, isExact);
 
     public int LargestRank => All.Max(linear => linear.Rank);
 

@@ -1,4 +1,5 @@
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Quantization;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Decoding;
@@ -7,15 +8,19 @@ namespace RlhfFunctions.Ml.Decoding;
 internal sealed unsafe class FusedLinear : IDisposable
 {
     private readonly WeightRows _weight;
+    private readonly Nf4Rows? _integers; // the weight, where whole numbers will do
     private readonly Tensor? _biasNumbers;
     private readonly float* _bias;
     private readonly WeightRows? _down; // A [r, in]
     private readonly WeightRows? _up; // scaling · B [out, r]
     private readonly Tensor? _scaledB;
 
-    public FusedLinear(LinearLayer layer)
+    /// <param name="layer">With the branch that is on it.</param>
+    /// <param name="isExact">Whether 4-bit weights are multiplied as the numbers that they are, rather than rounded to a few bits more than bfloat16.</param>
+    public FusedLinear(LinearLayer layer, bool isExact)
     {
         _weight = layer.Rows!;
+        _integers = isExact ? null : _weight as Nf4Rows;
         if (layer.Bias is not null)
         {
             _biasNumbers = layer.Bias.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();
@@ -43,8 +48,9 @@ internal sealed unsafe class FusedLinear : IDisposable
     /// <param name="rows">Rows of x.</param>
     /// <param name="y">[rows, out]</param>
     /// <param name="low">[rows, r]; overwritten.</param>
+    /// <param name="room">The part's own, for <see cref="IntegerProducts.RoomFor"/> numbers.</param>
     /// <param name="overwrite">Whether what y holds does not count.</param>
-    public void Multiply(int part, int parts, float* x, int rows, float* y, float* low, bool overwrite)
+    public void Multiply(int part, int parts, float* x, int rows, float* y, float* low, short* room, bool overwrite)
     {
         var (first, end) = Share(part, parts, Outputs);
         for (var row = 0; row < rows; row++)
@@ -56,7 +62,10 @@ internal sealed unsafe class FusedLinear : IDisposable
             for (var i = 0; _bias != null && i < count; i++)
                 to[i] += _bias[first + i];
         }
-        RowProducts.Add(x, rows, _weight, y, first, end);
+        if (_integers is not null)
+            IntegerProducts.Add(x, rows, _integers, y, first, end, room);
+        else
+            RowProducts.Add(x, rows, _weight, y, first, end);
         if (_down is null)
             return;
         var (firstLow, endLow) = Share(part, parts, Rank);

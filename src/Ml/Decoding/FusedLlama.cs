@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Quantization;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Decoding;
@@ -35,6 +36,7 @@ internal sealed unsafe class FusedLlama : IDisposable
     private readonly float* _gate; // [rows, I]
     private readonly float* _up; // [rows, I]
     private readonly float*[] _low; // [rows, r], three at a time
+    private readonly short*[] _rooms; // for each thread, see IntegerProducts
     private readonly float*[] _weights; // [positions] for each thread
     private readonly Tensor _logits; // [rows, V]
     private readonly float* _firstLogit;
@@ -55,7 +57,7 @@ internal sealed unsafe class FusedLlama : IDisposable
         using var scope = NewDisposeScope();
         _config = model.Config;
         _embedding = model.Decoder.EmbeddingWeight;
-        _layers = [.. model.Decoder.Blocks.Select(block => new FusedLayer(block, norm => (nint)Keep(norm)))];
+        _layers = [.. model.Decoder.Blocks.Select(block => new FusedLayer(block, model.ComputeType == ScalarType.Float32, norm => (nint)Keep(norm)))];
         _head = model.HeadRows!;
         _finalNorm = Keep(model.Decoder.NormWeight);
         _capacities = [.. capacities];
@@ -77,6 +79,9 @@ internal sealed unsafe class FusedLlama : IDisposable
         _up = Room(_config.IntermediateSize);
         var rank = Math.Max(1, _layers.Max(layer => layer.LargestRank));
         _low = Each(3, MaxRows * rank);
+        _rooms = new short*[threads];
+        for (var part = 0; part < threads; part++)
+            _rooms[part] = (short*)Allocate((IntegerProducts.RoomFor(MaxRows, Math.Max(all, _config.IntermediateSize)) + 1) / 2);
         _weights = Each(threads, longest + SequenceCache.Block);
         _logits = empty(MaxRows, _config.VocabularySize).DetachFromDisposeScope();
         _firstLogit = Memory.Of<float>(_logits);
@@ -166,9 +171,9 @@ internal sealed unsafe class FusedLlama : IDisposable
     private void Attention(int part, int number, FusedLayer layer)
     {
         var normed = Normed(part, layer.AttentionNorm);
-        layer.Query.Multiply(part, _team.Size, normed, _rows, _q, _low[0], overwrite: true);
-        layer.Key.Multiply(part, _team.Size, normed, _rows, _k, _low[1], overwrite: true);
-        layer.Value.Multiply(part, _team.Size, normed, _rows, _v, _low[2], overwrite: true);
+        layer.Query.Multiply(part, _team.Size, normed, _rows, _q, _low[0], _rooms[part], overwrite: true);
+        layer.Key.Multiply(part, _team.Size, normed, _rows, _k, _low[1], _rooms[part], overwrite: true);
+        layer.Value.Multiply(part, _team.Size, normed, _rows, _v, _low[2], _rooms[part], overwrite: true);
         _team.Meet();
         if (layer.Query.Rank + layer.Key.Rank + layer.Value.Rank > 0)
         {
@@ -186,8 +191,8 @@ internal sealed unsafe class FusedLlama : IDisposable
     private void Mlp(int part, FusedLayer layer)
     {
         var normed = Normed(part, layer.MlpNorm);
-        layer.Gate.Multiply(part, _team.Size, normed, _rows, _gate, _low[0], overwrite: true);
-        layer.Up.Multiply(part, _team.Size, normed, _rows, _up, _low[1], overwrite: true);
+        layer.Gate.Multiply(part, _team.Size, normed, _rows, _gate, _low[0], _rooms[part], overwrite: true);
+        layer.Up.Multiply(part, _team.Size, normed, _rows, _up, _low[1], _rooms[part], overwrite: true);
         if (layer.Gate.Rank + layer.Up.Rank > 0)
         {
             _team.Meet();
@@ -205,7 +210,7 @@ internal sealed unsafe class FusedLlama : IDisposable
     /// <summary>x += layer(input)</summary>
     private void AddProduct(int part, FusedLinear layer, float* input)
     {
-        layer.Multiply(part, _team.Size, input, _rows, _x, _low[0], overwrite: false);
+        layer.Multiply(part, _team.Size, input, _rows, _x, _low[0], _rooms[part], overwrite: false);
         _team.Meet();
         if (layer.Rank == 0)
             return;

@@ -55,6 +55,31 @@ internal static class Nf4
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> NormalHalfTable(float scale) => RoundToHalf(LevelVector * scale, allNormal: true);
 
+    /// <summary>What the 16 codes stand for as whole numbers, each in the lower 16 bits of 32: to bring them closer together costs more than all the rest.</summary>
+    /// <param name="scale">The largest one.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> IntegerTable(float scale) =>
+        Vector512.FusedMultiplyAdd(LevelVector, Vector512.Create(scale), Vector512.Create(IntegerProducts.Magic)).AsInt16();
+
+    /// <summary>The whole numbers of 32 codes.</summary>
+    /// <param name="table">An <see cref="IntegerTable"/>.</param>
+    /// <param name="places">Twice the code in the lowest five bits of each lane; what is above them does not count.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<short> Lookup(Vector512<short> table, Vector512<short> places) => Avx512BW.IsSupported
+        ? Avx512BW.PermuteVar32x16(table, places)
+        : Vector512.Create(LookupSixteen(table, places.GetLower()), LookupSixteen(table, places.GetUpper()));
+
+    /// <summary>As <see cref="LookupByBytes"/>.</summary>
+    internal static Vector256<short> LookupSixteen(Vector512<short> table, Vector256<short> places)
+    {
+        var codes = Vector256.ShiftRightLogical(places.AsUInt16(), 1) & Vector256.Create((ushort)15);
+        var bytes = Vector128.Narrow(codes.GetLower(), codes.GetUpper());
+        var bits = table.AsUInt32();
+        var (low, lowUpper) = Vector128.Widen(Vector128.Shuffle(Bytes(bits & Vector512.Create(0xFFu)), bytes));
+        var (high, highUpper) = Vector128.Widen(Vector128.Shuffle(Bytes(Vector512.ShiftRightLogical(bits, 8) & Vector512.Create(0xFFu)), bytes));
+        return (Vector256.Create(low, lowUpper) | Vector256.ShiftLeft(Vector256.Create(high, highUpper), 8)).AsInt16();
+    }
+
     /// <summary>Whether <see cref="NormalHalfTable"/> is right for a scale.</summary>
     public static bool IsNormalHalf(float scale) => scale == 0 || scale * SmallestLevel >= SmallestNormalHalf;
 
@@ -63,7 +88,7 @@ internal static class Nf4
     public static Vector512<float> Lookup(Vector512<float> table, Vector512<int> codes) =>
         Avx512F.IsSupported ? Avx512F.PermuteVar16x32(table, codes)
         : Avx2.IsSupported ? Vector512.Create(LookupEight(table, codes.GetLower()), LookupEight(table, codes.GetUpper()))
-        : LookupOneByOne(table, codes);
+        : LookupByBytes(table, codes);
 
     /// <summary>A permutation of 256 bits reads three bits of a code: one of each half of the table, and the fourth bit chooses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -71,12 +96,28 @@ internal static class Nf4
         Avx2.PermuteVar8x32(table.GetLower(), codes), Avx2.PermuteVar8x32(table.GetUpper(), codes),
         Vector256.ShiftLeft(codes, 28).AsSingle());
 
-    internal static Vector512<float> LookupOneByOne(Vector512<float> table, Vector512<int> codes)
+    /// <summary>Where no permutation reads so many bits (ARM, old processors): a shuffle of bytes finds one of sixteen, for each byte of a number apart.</summary>
+    internal static Vector512<float> LookupByBytes(Vector512<float> table, Vector512<int> codes)
     {
-        var values = Vector512<float>.Zero;
-        for (var lane = 0; lane < Vector512<float>.Count; lane++)
-            values = values.WithElement(lane, table[codes[lane] & 15]);
-        return values;
+        var places = Bytes(codes.AsUInt32() & Vector512.Create(15u));
+        var bits = table.AsUInt32();
+        var values = Vector512<uint>.Zero;
+        for (var shift = 0; shift < 32; shift += 8)
+        {
+            var found = Vector128.Shuffle(Bytes(Vector512.ShiftRightLogical(bits, shift) & Vector512.Create(0xFFu)), places);
+            var (lower, upper) = Vector128.Widen(found);
+            var (lowest, low) = Vector128.Widen(lower);
+            var (high, highest) = Vector128.Widen(upper);
+            values |= Vector512.ShiftLeft(Vector512.Create(Vector256.Create(lowest, low), Vector256.Create(high, highest)), shift);
+        }
+        return values.AsSingle();
+    }
+
+    /// <summary>Sixteen numbers below 256 as bytes.</summary>
+    private static Vector128<byte> Bytes(Vector512<uint> numbers)
+    {
+        var halves = Vector256.Narrow(numbers.GetLower(), numbers.GetUpper());
+        return Vector128.Narrow(halves.GetLower(), halves.GetUpper());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

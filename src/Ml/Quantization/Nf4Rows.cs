@@ -15,6 +15,8 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
 {
     private const int Lanes = 16;
 
+    private const int BlocksPerChunk = RowProducts.Chunk / Nf4.BlockSize;
+
     // What one thread does at least: less is not worth waking another for.
     private const int BlocksPerTask = 4096;
 
@@ -23,6 +25,7 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
     private readonly float* _scales;
     private readonly ScalarType _type;
     private readonly bool _isNormalHalf;
+    private readonly float[] _largest; // [out, chunks], of the scales
 
     /// <param name="weight">
     /// Whole blocks a row; owned from here on, and laid out anew in place: the memory exists once.
@@ -37,6 +40,13 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         _scales = Memory.Of<float>(weight.Scales);
         _type = weight.Type;
         _isNormalHalf = _type == ScalarType.Float16 && !new ReadOnlySpan<float>(_scales, (int)weight.Scales.shape[0]).ToArray().Any(s => !Nf4.IsNormalHalf(s));
+        _largest = new float[Outputs * Chunks];
+        for (var row = 0; row < Outputs; row++)
+            for (var block = 0; block < Blocks; block++)
+            {
+                ref var largest = ref _largest[(row * Chunks) + (block / BlocksPerChunk)];
+                largest = Math.Max(largest, _scales[((long)row * Blocks) + block]);
+            }
         for (var block = 0L; block < weight.Scales.shape[0]; block++)
             Interleave(_codes + (block * Lanes));
     }
@@ -45,6 +55,8 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
     public static bool Fits(Nf4Weight weight) => weight.Shape[1] % Nf4.BlockSize == 0;
 
     private int Blocks => Inputs / Nf4.BlockSize;
+
+    private int Chunks => (Blocks + BlocksPerChunk - 1) / BlocksPerChunk;
 
     public override float* Read(int first, int count, int column, int length, float* scratch, out int stride)
     {
@@ -69,6 +81,92 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         else
             AddFour<AnyType>(x, first, y);
         return true;
+    }
+
+    /// <summary>
+    /// Some rows as whole multiples of an 8191st of their largest scale, in the order of <see cref="IntegerProducts"/>: of a block's 64
+    /// weights first each of the first sixteen beside the one 32 further on, then those of the second sixteen.
+    /// </summary>
+    /// <param name="first">The first row.</param>
+    /// <param name="count">Rows, at most <see cref="RowProducts.Group"/>; the others' places are filled with zeros.</param>
+    /// <param name="column">The first column, a multiple of <see cref="RowProducts.Chunk"/>.</param>
+    /// <param name="length">Columns, at most <see cref="RowProducts.Chunk"/>.</param>
+    /// <param name="to">Room for <see cref="RowProducts.Group"/> × <see cref="IntegerProducts.Stride"/> numbers.</param>
+    /// <param name="units">What one is worth, for each row.</param>
+    public void ReadIntegers(int first, int count, int column, int length, short* to, float* units)
+    {
+        Prefetch(first, count, column, length);
+        for (var row = 0; row < RowProducts.Group; row++, to += IntegerProducts.Stride)
+        {
+            if (row >= count)
+            {
+                new Span<short>(to, length).Clear();
+                units[row] = 0;
+                continue;
+            }
+            var block = ((long)(first + row) * Blocks) + (column / Nf4.BlockSize);
+            var ratio = Ratio(first + row, column, out units[row]);
+            for (var i = 0; i < length; i += Nf4.BlockSize, block++)
+            {
+                var (weights, others) = Integers(block, ratio);
+                weights.Store(to + i);
+                others.Store(to + i + 32);
+            }
+        }
+    }
+
+    /// <summary>The sums of one row's products with four rows of the weight, which are not decoded to memory first: for one row alone that is half the work.</summary>
+    /// <param name="x">Whole numbers in the order of <see cref="IntegerProducts"/>.</param>
+    /// <param name="first">The first row of the weight.</param>
+    /// <param name="column">The first column, a multiple of <see cref="RowProducts.Chunk"/>.</param>
+    /// <param name="length">Columns, at most <see cref="RowProducts.Chunk"/>.</param>
+    /// <param name="units">What one is worth, for each of the four.</param>
+    public (Vector512<int> A, Vector512<int> B, Vector512<int> C, Vector512<int> D) MultiplyFour(short* x, int first, int column, int length, float* units)
+    {
+        var a = ((long)first * Blocks) + (column / Nf4.BlockSize);
+        long b = a + Blocks, c = b + Blocks, d = c + Blocks;
+        var (ratioA, ratioB) = (Ratio(first, column, out units[0]), Ratio(first + 1, column, out units[1]));
+        var (ratioC, ratioD) = (Ratio(first + 2, column, out units[2]), Ratio(first + 3, column, out units[3]));
+        Vector512<int> sumsA = default, sumsB = default, sumsC = default, sumsD = default;
+        for (var end = x + length; x < end; x += Nf4.BlockSize)
+        {
+            var (u, v) = (Vector512.Load(x), Vector512.Load(x + 32));
+            sumsA = AddBlock(a++, ratioA, u, v, sumsA);
+            sumsB = AddBlock(b++, ratioB, u, v, sumsB);
+            sumsC = AddBlock(c++, ratioC, u, v, sumsC);
+            sumsD = AddBlock(d++, ratioD, u, v, sumsD);
+        }
+        return (sumsA, sumsB, sumsC, sumsD);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private Vector512<int> AddBlock(long block, float ratio, Vector512<short> u, Vector512<short> v, Vector512<int> sums)
+    {
+        var (weights, others) = Integers(block, ratio);
+        return sums + IntegerProducts.Products(u, weights) + IntegerProducts.Products(v, others);
+    }
+
+    /// <summary>What turns a scale into whole numbers in a chunk of a row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private float Ratio(int row, int column, out float unit)
+    {
+        var largest = _largest[(row * Chunks) + (column / RowProducts.Chunk)];
+        unit = largest / IntegerProducts.Largest;
+        return largest > 0 ? IntegerProducts.Largest / largest : 0;
+    }
+
+    /// <summary>A block's weights as whole numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private (Vector512<short> First, Vector512<short> Second) Integers(long block, float ratio)
+    {
+        var table = Nf4.IntegerTable(_scales[block] * ratio);
+        var codes = Vector256.Load((byte*)(_codes + (block * Lanes)));
+        var pairs = Avx512BW.IsSupported
+            ? Avx512BW.ConvertToVector512Int16(codes)
+            : Vector512.Create(Vector256.WidenLower(codes), Vector256.WidenUpper(codes)).AsInt16();
+        return (
+            Nf4.Lookup(table, Vector512.ShiftLeft(pairs, 1)),
+            Nf4.Lookup(table, Vector512.ShiftRightLogical(pairs, 3) & Vector512.Create((short)30)));
     }
 
     /// <summary>Some rows as numbers, on as many threads as libtorch would use.</summary>

@@ -24,6 +24,8 @@ internal sealed class TokenizerJson
 
     private const char Space = '\u2581';
 
+    private const int LongestWord = 1000;
+
     private readonly string _path;
     private readonly List<Func<string, string>> _normalizers = [];
     private readonly List<Func<string, bool, IEnumerable<string>>> _cuts = []; // of a text, and whether it is the very first
@@ -127,10 +129,15 @@ internal sealed class TokenizerJson
     private Action<string, List<int>> MergeBytes()
     {
         var library = BpeTokenizer.Create(new BpeOptions(_ids) { Merges = Merges.Select(merge => $"{merge.Left} {merge.Right}"), ByteLevel = true });
+        // The library's time grows with the square of a word's length; nobody writes such words but to see that.
+        var merges = new Lazy<BytePairMerges>(() => new BytePairMerges(
+            _ids, null, null, Merges.Select(merge => (_ids[merge.Left], _ids[merge.Right], _ids[merge.Left + merge.Right]))));
         return (piece, output) =>
         {
             if (IgnoresMerges && _ids.TryGetValue(ByteLevel.Spell(piece), out var whole))
                 output.Add(whole);
+            else if (piece.Length > LongestWord)
+                merges.Value.Apply(ByteLevel.Spell(piece), output);
             else
                 output.AddRange(library.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false));
         };

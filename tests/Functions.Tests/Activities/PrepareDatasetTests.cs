@@ -112,6 +112,16 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         Assert.Contains("endless has 30000 characters", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_file_of_more_rows_than_are_read_is_refused()
+    {
+        Write("train.csv", "name,article,short\na,Hello there.,x\nb,Hello you.,x");
+        Write("test.csv", "name,article,short\nc,Hello there.,x");
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(Request(), mostRows: 1));
+        Assert.Contains("train.csv", error.Message, StringComparison.Ordinal);
+        Assert.Contains("more than the 1 ", error.Message, StringComparison.Ordinal);
+    }
+
     private RunRequest Request()
     {
         var tiny = TinyRun.Request($"data-{Guid.NewGuid():n}");
@@ -129,7 +139,7 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
         };
     }
 
-    private async Task<PreparedDataset> PrepareAsync(RunRequest request)
+    private async Task<PreparedDataset> PrepareAsync(RunRequest request, int mostRows = 1000)
     {
         Assert.Empty(RequestValidation.Check(request));
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
@@ -138,6 +148,7 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
             ["RlhfFileRoot"] = Repository.Root,
             ["RlhfFileRoots"] = _folder,
             ["RlhfCache"] = Path.Combine(_folder, "models"),
+            [$"RlhfLimits:{nameof(Limits.DataRows)}"] = $"{mostRows}",
         }).Build();
         using var host = new ServiceCollection().AddRlhf(configuration).BuildServiceProvider();
         await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);

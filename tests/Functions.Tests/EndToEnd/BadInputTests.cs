@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 

@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.Reports;
+using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Reports;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;

@@ -1,5 +1,6 @@
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.Hub;
+using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
@@ -26,6 +27,17 @@ public sealed class KillTests(ITestOutputHelper output)
     public Task So_does_one_whose_host_alone_is_killed()
     {
         return KillAsync("host");
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public async Task Two_hundred_kills_lose_nothing()
+    {
+        using var app = new LocalApp();
+        using var soak = HostProcess.Start(["soak", "--kills", "200", .. app.HostArguments]);
+        int exit = await soak.WaitAsync(TimeSpan.FromHours(2));
+        output.WriteLine(soak.Output);
+        Assert.True(exit == 0, soak.Error);
     }
 
     private async Task KillAsync(string victim)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Samples.Make.Quality;
 

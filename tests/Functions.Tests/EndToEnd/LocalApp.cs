@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using Azure.Storage.Blobs;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
@@ -73,8 +73,7 @@ internal sealed class LocalApp : IDisposable
     /// <summary>kill -9 for the worker.</summary>
     public void KillWorker()
     {
-        using var worker = Process.GetProcessById(_process!.WorkerId);
-        worker.Kill();
+        _process!.KillWorker();
     }
 
     /// <summary>Waits until Azurite has saved a blob: it keeps its books in memory and writes them every five seconds.</summary>

@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Reflection;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Cli;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Reflection;
 using Azure.Storage.Queues;
 using RlhfFunctions.LocalHost.Cli;
+using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 

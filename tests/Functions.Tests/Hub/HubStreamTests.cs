@@ -158,6 +158,17 @@ public sealed class HubStreamTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_file_of_more_bytes_than_are_taken_is_refused()
+    {
+        using var hub = Connect();
+        var client = new HubClient(hub);
+        var repository = await client.ResolveAsync(Source, CancellationToken.None);
+        await using var content = client.Open(repository, repository.Files.Single(one => one.Name == Large), mostBytes: Content.Length - 1);
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => content.CopyToAsync(Stream.Null));
+        Assert.Contains("RlhfLimits__HubFileBytes", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Settings_do_not_show_the_token()
     {
         Assert.DoesNotContain(Token, new HubSettings(_server.Address, Token).ToString(), StringComparison.Ordinal);

@@ -27,9 +27,8 @@ internal sealed class Engine(string connection) : IAsyncDisposable
         PartitionCount = 1,
         StorageAccountClientProvider = new StorageAccountClientProvider(connection),
         MaxQueuePollingInterval = TimeSpan.FromMilliseconds(100),
-        // What a stopped engine had taken comes back soon.
-        ControlQueueVisibilityTimeout = TimeSpan.FromSeconds(1),
-        WorkItemQueueVisibilityTimeout = TimeSpan.FromSeconds(1),
+        ControlQueueVisibilityTimeout = TimeSpan.FromMinutes(1),
+        WorkItemQueueVisibilityTimeout = TimeSpan.FromMinutes(1),
         UseAppLease = false,
     };
 
@@ -44,7 +43,10 @@ internal sealed class Engine(string connection) : IAsyncDisposable
     /// <summary>Runs every activity twice and tells the orchestration of its end twice, as at-least-once delivery may.</summary>
     public bool DeliversTwice { get; init; }
 
-    /// <summary>How long a message that was taken stays away from others. Short, so that what a stopped engine had taken comes back soon.</summary>
+    /// <summary>
+    /// How long a message that was taken stays away from others. Short where engines are stopped, so that what one had taken comes back
+    /// soon; on a busy machine a short one runs out before its renewal, and the message is taken twice.
+    /// </summary>
     public TimeSpan Visibility
     {
         init => _settings.ControlQueueVisibilityTimeout = _settings.WorkItemQueueVisibilityTimeout = value;

@@ -60,7 +60,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     [Fact]
     public async Task A_run_whose_engine_is_restarted_again_and_again_ends_as_if_nothing_had_happened()
     {
-        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { Visibility = TimeSpan.FromSeconds(1) });
         await engine.StartAsync();
         string id = await engine.BeginAsync(FunctionNames.RlhfRun, Request with { Steps = 4 });
         for (int seen = 0; seen < 20; seen = engine.Calls.Count) // of the 20 calls that four steps take, some are made again
@@ -94,7 +94,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
 
     private async Task FinishAsync(int count)
     {
-        await using var engine = Scripted(new Engine(azurite.ConnectionString) { Visibility = TimeSpan.FromMinutes(1) });
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
         await engine.StartAsync();
         string[] ids = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => engine.BeginAsync(FunctionNames.RlhfRun, Request with { Steps = 1 })));
         var ends = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, TimeSpan.FromMinutes(8))));

@@ -101,6 +101,23 @@ public sealed class TokenizerJsonTests
         Assert.Contains("tokenizer_config.json", Assert.Throws<InvalidDataException>(() => LlamaText.FromFolder(folder.Root)).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Words of a hundred thousand letters: what grows with their square would take seconds each.</summary>
+    [Theory]
+    [InlineData("Llama 3", "a")]
+    [InlineData("Llama 3", "he")]
+    [InlineData("TinyLlama", "he")]
+    public void Endless_words_are_encoded_in_time_and_as_their_parts_are(string name, string part)
+    {
+        using var folder = Folder(Kinds[name], "samples/models/reward", "samples/models/llama", []);
+        var text = LlamaText.FromFolder(folder.Root);
+        string Word(int length) => string.Concat(Enumerable.Repeat(part, length / part.Length));
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var endless = text.Encode(Word(100_000));
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(20), $"{clock.Elapsed}");
+        Assert.Equal(text.Encode(Word(900))[..^20], endless[..(text.Encode(Word(900)).Length - 20)]); // up to where the shorter one notices its end
+        Assert.Equal(Word(100_000), text.Decode(endless).TrimStart());
+    }
+
     private static void Compare(string name, string byteLevelFolder, string sentencePieceFolder, int texts)
     {
         Assert.SkipUnless(

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 
-namespace RlhfFunctions.Functions.Tests.EndToEnd;
+namespace RlhfFunctions.LocalHost.Hosting;
 
 /// <summary>The local host as users run it: a process of its own, with its own ports and data folder.</summary>
 internal sealed class HostProcess : IDisposable
@@ -53,6 +53,14 @@ internal sealed class HostProcess : IDisposable
     {
         _process.Kill(entireProcessTree: false);
         _process.WaitForExit();
+    }
+
+    /// <summary>kill -9 for the worker.</summary>
+    public void KillWorker()
+    {
+        using var worker = Process.GetProcessById(WorkerId);
+        worker.Kill();
+        worker.WaitForExit();
     }
 
     /// <summary>What Ctrl-C and a service manager's stop come down to.</summary>
