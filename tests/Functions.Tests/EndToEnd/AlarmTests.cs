@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 
@@ -16,37 +15,6 @@ public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
         { "too-long", "ppo.alarms.maxLengthDrift", new AlarmSettings { MaxKl = null, MaxRatio = null, MaxLengthDrift = 1 }, new RunLimits() },
         { "too-dear", "limits.maxHours", new AlarmSettings(), new RunLimits { MaxHours = 1e-5 } },
     };
-
-    /// <summary>Limits so tight that any rise of the reward is suspicious.</summary>
-    private static readonly WatchSettings Suspicious = new()
-    {
-        EverySteps = 1,
-        Patience = 1,
-        MinJudgedGain = 1,
-        MaxJudgedLoss = 0,
-        MinLengthControlledGain = 1,
-        MinDistinctShare = 1,
-        MaxPerplexityRise = 1,
-    };
-
-    [Fact]
-    public async Task A_run_whose_reward_is_exploited_publishes_its_best_checkpoint()
-    {
-        var request = TinyRun.Request("exploited", steps: 12) with { Watch = Suspicious };
-        using (var accepted = await running.App.PostRunAsync(request)) Assert.True(accepted.IsSuccessStatusCode);
-        var view = await running.App.WaitAsync(request.RunId!, view => view.Status == "Completed", TimeSpan.FromMinutes(5));
-
-        Assert.Contains("the reward is being exploited", view.Outcome!.Hack, StringComparison.Ordinal);
-        Assert.Null(view.Outcome.Alarm);
-        Assert.InRange(view.Outcome.Steps, 3, 11);
-        int chosen = view.Outcome.Chosen!.Value;
-        Assert.InRange(chosen, 0, view.Outcome.Steps - 1);
-        using var manifest = JsonDocument.Parse(await running.App.ReadBlobAsync($"{BlobPaths.Checkpoint(request.RunId!, chosen)}/manifest.json"));
-        byte[] adapter = await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.AdapterWeights));
-        Assert.Contains(Convert.ToHexString(SHA256.HashData(adapter)), manifest.RootElement.GetRawText(), StringComparison.OrdinalIgnoreCase);
-        using var evaluation = JsonDocument.Parse(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Evaluation)));
-        Assert.Equal((view.Outcome.Hack, chosen), (evaluation.RootElement.GetProperty("hack").GetString(), evaluation.RootElement.GetProperty("chosen").GetInt32()));
-    }
 
     [Theory]
     [MemberData(nameof(Cases))]
