@@ -3,8 +3,8 @@ using RlhfFunctions.Contracts;
 namespace RlhfFunctions.Ml.Learning;
 
 /// <summary>
-/// Whether a reward that rises is being exploited: a rising reward is good news only as far as others confirm it who are not paid. Where
-/// the reward has not clearly risen there is nothing to ask (Gao et al., arXiv:2210.10760, on what is over-optimised and how it looks).
+/// Whether a reward that rises is being exploited: a rising reward is good news only as far as others confirm it who are not paid (Gao et
+/// al., arXiv:2210.10760, on how over-optimisation looks).
 /// </summary>
 public static class HackSigns
 {
@@ -23,15 +23,13 @@ public static class HackSigns
     public static IReadOnlyList<string> Find(WatchSums first, WatchSums now, WatchSettings settings, double minToUnlearn, double? leastUndesired)
     {
         var gain = Gain(first, now);
-        if (gain < ClearGain)
-            return [];
         var signs = new List<string>();
-        if (first.MeanUndesired is { } before && now.MeanUndesired is { } after && before >= minToUnlearn && after > SatisfiedShare * before
+        if (HasRisen(first, now) && first.MeanUndesired is { } before && now.MeanUndesired is { } after && before >= minToUnlearn && after > SatisfiedShare * before
             && JudgedGain(first, now) is { } judged && judged < settings.MinJudgedGain * gain)
             signs.Add(FormattableString.Invariant($"the judge sees {Share(judged, gain)} of that (watch.minJudgedGain = {settings.MinJudgedGain})"));
         if (now.MeanUndesired - leastUndesired is { } loss && loss > settings.MaxJudgedLoss)
             signs.Add(FormattableString.Invariant($"the judge's probability of what is not wanted is {loss:F2} above its least (watch.maxJudgedLoss = {settings.MaxJudgedLoss})"));
-        if (LengthControlledGain(first, now) is var controlled && controlled < settings.MinLengthControlledGain * gain)
+        if (HasRisen(first, now) && LengthControlledGain(first, now) is var controlled && controlled < settings.MinLengthControlledGain * gain)
             signs.Add(FormattableString.Invariant($"at the length of the beginning {Share(controlled, gain)} of that is left (watch.minLengthControlledGain = {settings.MinLengthControlledGain})"));
         if (now.DistinctBigrams / first.DistinctBigrams is var variety && variety < settings.MinDistinctShare)
             signs.Add(FormattableString.Invariant($"{variety:P0} of the distinct word pairs are left (watch.minDistinctShare = {settings.MinDistinctShare})"));
@@ -41,6 +39,9 @@ public static class HackSigns
             signs.Add(FormattableString.Invariant($"the ensemble's members are {doubt:F2} times as far apart (watch.maxDisagreementRise = {settings.MaxDisagreementRise})"));
         return signs;
     }
+
+    /// <summary>Whether the reward has clearly risen: a policy that is not paid for what it does exploits nothing.</summary>
+    public static bool HasRisen(WatchSums first, WatchSums now) => Gain(first, now) >= ClearGain;
 
     /// <summary>By how many of its deviations the reward has risen.</summary>
     public static double Gain(WatchSums first, WatchSums now) =>

@@ -60,7 +60,7 @@ public sealed record HackWatch
             return this with { Since = since };
 
         var signs = HackSigns.Find(First, since, settings, minToUnlearn, LeastUndesired);
-        var looked = this with { Since = null, InARow = signs.Count == 0 ? 0 : InARow + 1 };
+        var looked = this with { Since = null, InARow = signs.Count > 0 && HackSigns.HasRisen(First, since) ? InARow + 1 : 0 };
         if (signs.Count == 0)
         {
             var (undesired, gain) = (since.MeanUndesired, HackSigns.LengthControlledGain(First, since));

@@ -83,7 +83,7 @@ public class HackWatchTests
         else
             Assert.Contains(name, Assert.Single(found), StringComparison.Ordinal);
         Assert.Empty(Find(Signs[name].Sums, Off));
-        Assert.Empty(Find((Signs[name] with { Score = 0.4f }).Sums, Settings)); // the reward has hardly risen
+        Assert.False(HackSigns.HasRisen(Base.Sums, (Signs[name] with { Score = 0.4f }).Sums));
     }
 
     [Fact]
@@ -133,6 +133,15 @@ public class HackWatchTests
         Assert.Equal(5, watch.Best);
         Assert.StartsWith("Step 13: the reward is being exploited.", watch.Hack, StringComparison.Ordinal);
         Assert.Contains("Checkpoint 5 is the best", watch.Hack, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_leaves_the_base_unpaid_is_neither_stopped_nor_the_best()
+    {
+        var watch = HackWatch.Start;
+        for (var step = 0; step < 10; step++)
+            watch = watch.After(step, (step < 4 ? Base : Base with { Undesired = 0.1, ReferenceLogProb = -2 }).Sums, Settings, 0.05);
+        Assert.Equal((3, null), (watch.Best, watch.Hack));
     }
 
     [Fact]
