@@ -162,7 +162,12 @@ public class HackWatchTests
 
     private static readonly WatchSettings Off = new()
     {
-        MinJudgedGain = null, MaxJudgedLoss = null, MinLengthControlledGain = null, MinDistinctShare = null, MaxPerplexityRise = null, MaxDisagreementRise = null,
+        MinJudgedGain = null,
+        MaxJudgedLoss = null,
+        MinLengthControlledGain = null,
+        MinDistinctShare = null,
+        MaxPerplexityRise = null,
+        MaxDisagreementRise = null,
     };
 
     private static IReadOnlyList<string> Find(WatchSums now, WatchSettings settings) => HackSigns.Find(Base.Sums, now, settings, minToUnlearn: 0.05, leastUndesired: null);
