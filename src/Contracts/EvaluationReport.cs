@@ -10,7 +10,7 @@ public sealed record EvaluationReport
     /// <summary>Steps that were done.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Why the run stopped itself; null: it did not.</summary>
+    /// <summary>What went too far, so that the run stopped itself; null: nothing.</summary>
     public string? Alarm { get; init; }
 
     /// <summary>How the reward was being exploited, so that the run stopped; null: it was not.</summary>
@@ -18,6 +18,9 @@ public sealed record EvaluationReport
 
     /// <summary>The checkpoint that was measured after and published, where it is not the last one.</summary>
     public int? Chosen { get; init; }
+
+    /// <summary>Which of its limits stopped the run; null: none.</summary>
+    public string? Limit { get; init; }
 
     /// <summary>The judged label; null: there was no judge.</summary>
     public string? Label { get; init; }

@@ -51,6 +51,7 @@ internal static class EvaluationReports
             Alarm = input.Alarm,
             Hack = input.Hack,
             Chosen = input.Chosen,
+            Limit = input.Limit,
             Label = request.Evaluation.Judge is null ? null : request.Evaluation.Label,
             Direction = request.Evaluation.Direction,
             NothingToUnlearn = BaseRate.NothingToUnlearn(before.LabelProbability?.Mean, request.Evaluation),

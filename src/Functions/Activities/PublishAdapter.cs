@@ -43,7 +43,7 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.LabelProbability?.Mean,
             report.After.LabelProbability?.Mean,
-            input.Alarm is null && PolicyMeasuring.FaultOf(
+            input is { Alarm: null, Limit: null } && PolicyMeasuring.FaultOf(
                 (report.Before.LabelProbability?.Mean, report.Before.RougeL.Mean), (report.After.LabelProbability?.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)
@@ -51,6 +51,7 @@ public sealed class PublishAdapter(
             Alarm = input.Alarm,
             Hack = input.Hack,
             Chosen = input.Chosen,
+            Limit = input.Limit,
             PublishedAt = await blobs.ReadClockAsync(cancellation),
             Cost = report.Cost,
         };

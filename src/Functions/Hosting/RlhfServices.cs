@@ -29,7 +29,8 @@ public static class RlhfServices
     /// <c>RlhfModelMemoryGiB</c> and <c>RlhfModelIdleMinutes</c>, how much of models may lie in memory
     /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
     /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
-    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call.
+    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call;
+    /// <c>RlhfWebhookHosts</c>, those that may be told of a run's end, and <c>RlhfWebhookSecret</c>, what that is signed with.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -46,6 +47,7 @@ public static class RlhfServices
         services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton(new SweepAge(TimeSpan.FromDays(Number(configuration, "RlhfSweepAfterDays", 7))));
         services.AddSingleton<StorageSweep>();
         services.AddSingleton<RunRequests>();
@@ -53,11 +55,15 @@ public static class RlhfServices
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<ModelFolders>();
         services.AddSingleton<ModelImports>();
+        services.AddSingleton<ModelUploads>();
         services.AddSingleton<Datasets>();
+        services.AddSingleton<StepSamples>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<RunEvents>();
         services.AddSingleton<RunCancellation>();
         services.AddSingleton<RunRecords>();
+        services.AddSingleton(new WebhookSecret(configuration[WebhookSecret.Setting]));
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<RunNotices>(provider, configuration));
         services.AddSingleton<RunEstimates>();
         services.AddSingleton<RunControl>();
         services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
@@ -72,6 +78,7 @@ public static class RlhfServices
         services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<StepUpdates>();
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();

@@ -95,13 +95,15 @@ internal static class ReportPage
     private static Html Verdict(EvaluationReport report, RunRequest request, bool published)
     {
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
-        Html stopped = (report.Alarm ?? report.Hack) is { } why
-            ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {why}{(report.Chosen is { } chosen ? $" What is measured and published here is checkpoint {chosen}, after so many steps." : "")}</p>\n"
-            : Html.None;
+        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself after an alarm. {alarm}</p>\n"
+            : report.Hack is { } hack
+                ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {hack} What is measured and published here is checkpoint {report.Chosen ?? report.Steps}, after so many steps.</p>\n"
+            : report.Limit is { } limit ? $"<p class=\"notice\" role=\"note\">The run stopped at its limit, before its last step. {limit}</p>\n" : Html.None;
         string change = report.Direction == LabelDirection.Lower ? "fall" : "rise";
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
             : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
+            : report.Limit is not null ? "adapters/latest was not moved here, since the run stopped at its limit."
             : $"adapters/latest was not moved here: {(report.Label is { } label ? $"{label} must {change}, and " : "")}ROUGE-L must keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         Html verdict = report is { Before.LabelProbability: { } before, After.LabelProbability: { } after }
             ? (Html)$"Probability of {report.Label} <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward."

@@ -49,6 +49,7 @@ internal static class RunTables
             ("alarm", run.Outcome?.Alarm ?? progress?.LastStep?.Alarm),
             ("exploited", run.Outcome?.Hack ?? progress?.LastStep?.Hack),
             ("published checkpoint", run.Outcome?.Chosen is { } chosen ? $"{chosen}" : null),
+            ("limit", run.Outcome?.Limit ?? progress?.LastStep?.Limit),
             ("went back", progress?.Retreat),
             ("beware", progress?.NothingToUnlearn),
             ("failure", run.Failure),

@@ -51,6 +51,18 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
             Interleave(_codes + (block * Lanes));
     }
 
+    private Nf4Rows(Nf4Rows shared)
+        : base(shared.Outputs, shared.Inputs)
+    {
+        _weight = shared._weight.Share();
+        _codes = shared._codes;
+        _scales = shared._scales;
+        (_type, _isNormalHalf, _largest) = (shared._type, shared._isNormalHalf, shared._largest);
+    }
+
+    /// <summary>The same bytes once more; they are freed when both are disposed.</summary>
+    public Nf4Rows Share() => new(this);
+
     /// <summary>Whether a weight's blocks end where its rows do.</summary>
     public static bool Fits(Nf4Weight weight) => weight.Shape[1] % Nf4.BlockSize == 0;
 
