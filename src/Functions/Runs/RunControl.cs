@@ -18,8 +18,7 @@ public sealed record Refusal(string Why, bool IsFull = false);
 /// What can be done to a run that is there. Each answers why it cannot be done, or null when it is; doing it again does no harm.
 /// </summary>
 public sealed class RunControl(
-    RunRecords runs, RunRequests requests, Checkpoints checkpoints, RunEvents events, RunCancellation cancellations, PublishedAdapters adapters, BlobFiles blobs,
-    TimeProvider time)
+    RunRecords runs, RunRequests requests, Checkpoints checkpoints, RunEvents events, RunCancellation cancellations, PublishedAdapters adapters, BlobFiles blobs)
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(500);
@@ -96,7 +95,7 @@ public sealed class RunControl(
     {
         if (await requests.FindAsync(run.InstanceId, cancellation) is not { Notify: not null }) return;
         byte[] identity = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{run.InstanceId} cancelled {run.CreatedAt:O}"));
-        var notice = new RunNotice(Convert.ToHexStringLower(SHA256.HashData(identity))[..32], run.InstanceId, RunEnd.Cancelled, time.GetUtcNow(), reason);
+        var notice = new RunNotice(Convert.ToHexStringLower(SHA256.HashData(identity))[..32], run.InstanceId, RunEnd.Cancelled, await blobs.ReadClockAsync(cancellation), reason);
         await RunNotices.BeginAsync(engine, notice, cancellation);
     }
 

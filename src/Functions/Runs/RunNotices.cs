@@ -13,7 +13,7 @@ namespace RlhfFunctions.Runs;
 /// Tells whoever a run's request names that it has ended: one signed POST, on a host that <c>RlhfWebhookHosts</c> allows. The id is the
 /// same at every attempt, so that what arrives twice can be told.
 /// </summary>
-public sealed class RunNotices(IConfiguration configuration, WebhookSecret secret, RunRequests requests, ArtifactStore artifacts, TimeProvider time) : IDisposable
+public sealed class RunNotices(IConfiguration configuration, WebhookSecret secret, RunRequests requests, ArtifactStore artifacts, BlobFiles blobs) : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
@@ -51,7 +51,7 @@ public sealed class RunNotices(IConfiguration configuration, WebhookSecret secre
         if (ProblemWith(url) is { } problem) throw new InvalidInputException(problem);
 
         byte[] body = Write(notice, request, outcome);
-        long seconds = time.GetUtcNow().ToUnixTimeSeconds();
+        long seconds = (await blobs.ReadClockAsync(cancellation)).ToUnixTimeSeconds();
         using var message = new HttpRequestMessage(HttpMethod.Post, url);
         message.Headers.Add("webhook-id", notice.Id);
         message.Headers.Add("webhook-timestamp", seconds.ToString(CultureInfo.InvariantCulture));

@@ -93,9 +93,16 @@ internal sealed class LocalApp : IDisposable
         HostProcess.EndAzurite(DataFolder, kill);
     }
 
-    public Task<HttpResponseMessage> PostRunAsync(object request)
+    /// <summary>Posts a run, again where the app asks for that: one that has just started on a busy machine may not answer in the time it allows itself.</summary>
+    public async Task<HttpResponseMessage> PostRunAsync(object request)
     {
-        return _http.PostAsJsonAsync("/api/runs", request, ContractsJson.Options);
+        for (int attempt = 1; ; attempt++)
+        {
+            var answer = await _http.PostAsJsonAsync("/api/runs", request, ContractsJson.Options);
+            if (answer.StatusCode != HttpStatusCode.ServiceUnavailable || attempt == 5) return answer;
+            answer.Dispose();
+            await Task.Delay(TimeSpan.FromSeconds(1));
+        }
     }
 
     /// <summary>The run's view, or null when the app does not know it, or is just starting anew.</summary>

@@ -165,7 +165,7 @@ public sealed class HubStreamTests : IAsyncLifetime
         var repository = await client.ResolveAsync(Source, CancellationToken.None);
         await using var content = client.Open(repository, repository.Files.Single(one => one.Name == Large), mostBytes: Content.Length - 1);
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => content.CopyToAsync(Stream.Null));
-        Assert.Contains("RlhfLimits__HubFileBytes", error.Message, StringComparison.Ordinal);
+        Assert.Contains("RlhfLimits__ModelFileBytes", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

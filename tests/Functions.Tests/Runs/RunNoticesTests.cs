@@ -118,6 +118,6 @@ public sealed class RunNoticesTests(AzuriteFixture azurite) : IAsyncLifetime
     private RunNotices Notices(string? hosts = null, string? secret = WebhookReceiver.Secret)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("RlhfWebhookHosts", hosts ?? _receiver.Address.Authority)]).Build();
-        return new RunNotices(configuration, new WebhookSecret(secret), new RunRequests(_blobs), new ArtifactStore(_blobs), TimeProvider.System);
+        return new RunNotices(configuration, new WebhookSecret(secret), new RunRequests(_blobs), new ArtifactStore(_blobs), _blobs);
     }
 }
