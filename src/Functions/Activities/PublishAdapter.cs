@@ -15,7 +15,7 @@ namespace RlhfFunctions.Activities;
 
 /// <summary>
 /// Publishes a run's last checkpoint: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If the
-/// judged label went the right way and the summaries held, adapters/latest moves here.
+/// judged label went the right way and the summaries held, adapters/latest moves here, unless people are to decide.
 /// </summary>
 public sealed class PublishAdapter(
     RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PublishedAdapters adapters,
@@ -43,7 +43,7 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.LabelProbability?.Mean,
             report.After.LabelProbability?.Mean,
-            input.Alarm is null && PolicyMeasuring.FaultOf(
+            input.Alarm is null && request.Evaluation.MinHumanWinRate is null && PolicyMeasuring.FaultOf(
                 (report.Before.LabelProbability?.Mean, report.Before.RougeL.Mean), (report.After.LabelProbability?.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)

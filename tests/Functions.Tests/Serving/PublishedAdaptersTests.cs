@@ -1,3 +1,4 @@
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Serving;
@@ -22,7 +23,7 @@ public sealed class PublishedAdaptersTests : IAsyncLifetime
         _blobs = new BlobFiles(azurite.Blobs);
         _artifacts = new ArtifactStore(_blobs);
         _requests = new RunRequests(_blobs);
-        _adapters = new PublishedAdapters(_requests, _artifacts, _blobs);
+        _adapters = new PublishedAdapters(_requests, new HumanJudgement(new CampaignRecords(_blobs, _artifacts), new CampaignVotes(_blobs)), _artifacts, _blobs);
     }
 
     public async ValueTask InitializeAsync()
@@ -88,10 +89,10 @@ public sealed class PublishedAdaptersTests : IAsyncLifetime
         var (a, b) = (await FinishAsync("a", 0), await FinishAsync("b", 1));
         await PublishAsync(a);
         await PublishAsync(b);
-        Assert.Equal(a.RunId, (await _adapters.PromoteAsync(a.RunId, CancellationToken.None)).RunId);
+        Assert.Equal(a.RunId, (await _adapters.PromoteAsync(a.RunId, campaignId: null, CancellationToken.None)).RunId);
         Assert.Equal(a.RunId, (await PublishAsync(b)).RunId);
         Assert.Equal(b.RunId, (await RollBackAsync("a")).RunId);
-        await Assert.ThrowsAsync<InvalidInputException>(() => _adapters.PromoteAsync(Id("unknown"), CancellationToken.None));
+        await Assert.ThrowsAsync<InvalidInputException>(() => _adapters.PromoteAsync(Id("unknown"), campaignId: null, CancellationToken.None));
     }
 
     [Fact]
