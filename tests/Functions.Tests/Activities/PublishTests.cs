@@ -19,12 +19,14 @@ namespace RlhfFunctions.Functions.Tests.Activities;
 public sealed class PublishTests(AzuriteFixture azurite)
 {
     [Theory]
-    [InlineData(null, true)]
-    [InlineData("Step 0: too far.", false)]
-    public async Task An_adapter_serves_only_if_no_alarm_stopped_its_run(string? alarm, bool serves)
+    [InlineData(null, null, true)]
+    [InlineData("Step 0: too far.", null, false)]
+    [InlineData(null, 0.5, false)]
+    public async Task An_adapter_serves_only_if_no_alarm_stopped_its_run_and_people_need_not_decide(string? alarm, double? minHumanWinRate, bool serves)
     {
         using var host = Services();
         var request = TinyRun.Request($"published-{Guid.NewGuid():n}");
+        request = request with { Evaluation = request.Evaluation with { MinHumanWinRate = minHumanWinRate } };
         await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
         var prepared = await PlantAsync(host.GetRequiredService<ArtifactStore>(), request.RunId!);
 
@@ -35,6 +37,8 @@ public sealed class PublishTests(AzuriteFixture azurite)
         Assert.Equal((serves, alarm), (outcome.Published, outcome.Alarm));
         var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(serves, latest?.RunId == request.RunId);
+        string report = (await host.GetRequiredService<BlobFiles>().ReadTextAsync(BlobPaths.Published(request.RunId!, RunFiles.Report), CancellationToken.None))!;
+        Assert.Equal(minHumanWinRate is not null, report.Contains("people decide", StringComparison.Ordinal));
     }
 
     /// <summary>What a run of one step leaves behind: dataset, checkpoint, and measurements in which hate fell.</summary>
