@@ -31,10 +31,10 @@ internal static class RewardPage
             {Gold(report)}</tbody></table>
             {Members(outcome)}
             <h2>Reliability</h2>
-            <figure><figcaption>How often it is right, by how sure it is</figcaption>
+            <div class="charts"><figure><figcaption>How often it is right, by how sure it is</figcaption>
             {Plot(report.Reliability)}
             <details><summary>As numbers</summary><table><thead><tr><th scope="col">sure</th><th scope="col">right</th><th scope="col">of</th></tr></thead><tbody>
-            {report.Reliability.Select(bin => (Html)$"<tr><td>{bin.Confidence:F2}</td><td>{bin.Accuracy:F2}</td><td>{bin.Count}</td></tr>\n")}</tbody></table></details></figure>
+            {report.Reliability.Select(bin => (Html)$"<tr><td>{bin.Confidence:F2}</td><td>{bin.Accuracy:F2}</td><td>{bin.Count}</td></tr>\n")}</tbody></table></details></figure></div>
 
             """;
         return Page.Render($"Reward model {outcome.RewardId}", links, ("figures", "the figures"), header, main);

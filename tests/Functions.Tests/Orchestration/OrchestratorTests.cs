@@ -279,8 +279,6 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
             await engine.BeginAsync(FunctionNames.Campaign, new CampaignState("votes", "file:base", Pairs: 250, "file:reward")),
             await engine.BeginAsync(FunctionNames.Campaign, new CampaignState("plain", "file:base", Pairs: 100, UncertainBy: null)),
         ];
-        await engine.RestartAsync();
-
         var states = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, Patience)));
         Assert.Equal(["250", "100"], states.Select(state => state?.Output));
         Assert.Equal([0, 1, 2], InputsOf<GeneratePairsInput>(engine).Where(input => input.CampaignId == "votes").Select(input => input.Shard).Distinct());
