@@ -8,7 +8,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using RlhfFunctions.Benchmarks;
 using static TorchSharp.torch;
 
-string[] stages = ["kernels", "rollout", "prefill", "update", "step", "reward", "sample", "all"];
+string[] stages = ["kernels", "rollout", "prefill", "update", "step", "reward", "sample", "overhead", "all"];
 var stage = new Argument<string>("stage") { Description = string.Join(", ", stages) };
 stage.AcceptOnlyFromAmong(stages);
 var model = new Option<string>("--model") { Description = "tinyllama or sample", DefaultValueFactory = _ => "tinyllama" };
@@ -53,9 +53,11 @@ static IEnumerable<Measurement> Figures(string stage, string model, int? batch, 
         "prefill" => TinyLlamaBenchmarks.Prefill(machine),
         "update" or "step" => isSample ? SampleBenchmarks.Step(samples) : TinyLlamaBenchmarks.Step(machine, batch ?? 8),
         "reward" => RewardBenchmark.Run(),
+        "overhead" => OverheadBenchmark.Run(Root()),
         "sample" => SampleBenchmarks.Rollout(samples).Concat(SampleBenchmarks.Step(samples)),
         _ => SampleBenchmarks.Rollout(samples).Concat(SampleBenchmarks.Step(samples)).Concat(RewardBenchmark.Run())
-            .Concat(TinyLlamaBenchmarks.Rollout(machine, [1, 8, 32])).Concat(TinyLlamaBenchmarks.Prefill(machine)).Concat(TinyLlamaBenchmarks.Step(machine, 8)),
+            .Concat(TinyLlamaBenchmarks.Rollout(machine, [1, 8, 32])).Concat(TinyLlamaBenchmarks.Prefill(machine)).Concat(TinyLlamaBenchmarks.Step(machine, 8))
+            .Concat(OverheadBenchmark.Run(Root())),
     };
 }
 

@@ -76,7 +76,7 @@ var controlQueues = map(
   range(0, durable.storageProvider.partitionCount),
   partition => '${hub}-control-${padLeft(partition, 2, '0')}'
 )
-var containers = ['models', 'runs', 'adapters', 'dialogues', 'summaries', 'evaluations']
+var containers = ['models', 'runs', 'adapters', 'dialogues', 'summaries', 'evaluations', 'campaigns', 'rewards']
 
 var token = uniqueString(subscription().id, environmentName, location)
 var allTags = union(tags, { 'azd-env-name': environmentName })

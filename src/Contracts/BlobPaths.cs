@@ -65,20 +65,38 @@ public static class BlobPaths
         return $"{RolloutSteps(runId)}/{step:D5}/rollouts";
     }
 
-    /// <summary>All steps' rollouts.</summary>
+    /// <summary>The gradient of a shard's part of a step of the optimizer, both counted from 0.</summary>
+    public static string Gradient(string runId, int step, int optimizerStep, int shard)
+    {
+        return $"{Update(runId, step)}/{optimizerStep:D5}/gradients/{shard:D3}";
+    }
+
+    /// <summary>The state on the way from a checkpoint to the next, after some steps of the optimizer, at least one.</summary>
+    public static string OptimizerState(string runId, int step, int optimizerSteps)
+    {
+        return $"{Update(runId, step)}/{optimizerSteps:D5}/state";
+    }
+
+    /// <summary>What the shards of a step's update hand on to one another.</summary>
+    public static string Update(string runId, int step)
+    {
+        return $"{RolloutSteps(runId)}/{step:D5}/update";
+    }
+
+    /// <summary>All steps' rollouts and gradients.</summary>
     public static string RolloutSteps(string runId)
     {
         return $"{Runs}/{runId}/steps";
     }
 
     /// <summary>
-    /// The tags of a blob at this path, or null: what lies below a <see cref="Rollout"/> is of use only until its step is done, and
-    /// the lifecycle rule of infra/bicep tells it by its tag.
+    /// The tags of a blob at this path, or null: what lies below a <see cref="Rollout"/> or an <see cref="Update"/> is of use only until its
+    /// step is done, and the lifecycle rule of infra/bicep tells it by its tag.
     /// </summary>
     public static IDictionary<string, string>? TagsOf(string path)
     {
-        bool isRollout = path.StartsWith($"{Runs}/", StringComparison.Ordinal) && path.Contains("/rollouts/", StringComparison.Ordinal);
-        return isRollout ? new Dictionary<string, string> { ["kind"] = "rollout" } : null;
+        string[] parts = path.Split('/');
+        return parts is [Runs, _, "steps", _, "rollouts" or "update", ..] ? new Dictionary<string, string> { ["kind"] = "rollout" } : null;
     }
 
     /// <summary>The state before step <paramref name="step"/>, and the metrics of the step that led to it.</summary>

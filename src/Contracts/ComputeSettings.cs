@@ -20,7 +20,14 @@ public sealed record ComputeSettings
     [Range(1, 1024)]
     public int RolloutThreads { get; init; } = 1;
 
-    /// <summary>CPU threads of an update, which deals them the rows of a mini-batch, and of an evaluation.</summary>
+    /// <summary>
+    /// Activities that compute the gradient of a step of the optimizer side by side, before one more adds them up; 1: the whole update is one
+    /// activity.
+    /// </summary>
+    [Range(1, 1024)]
+    public int UpdateShards { get; init; } = 1;
+
+    /// <summary>CPU threads of an update, or of each of its shards, which deals them the rows of a mini-batch, and of an evaluation.</summary>
     [Range(1, 1024)]
     public int UpdateThreads { get; init; } = 2;
 }

@@ -10,8 +10,11 @@ public sealed record EvaluationReport
     /// <summary>Steps between before and after.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Why the run stopped itself; null: it did not.</summary>
+    /// <summary>What went too far, so that the run stopped itself; null: nothing.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>Which of its limits stopped the run; null: none.</summary>
+    public string? Limit { get; init; }
 
     /// <summary>The judged label; null: there was no judge.</summary>
     public string? Label { get; init; }

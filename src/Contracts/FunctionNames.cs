@@ -26,6 +26,9 @@ public static class FunctionNames
     public const string ChatCompletions = nameof(ChatCompletions);
     public const string ListChatModels = nameof(ListChatModels);
     public const string PutDialogues = nameof(PutDialogues);
+    public const string ListModels = nameof(ListModels);
+    public const string PutModelFile = nameof(PutModelFile);
+    public const string CompleteModel = nameof(CompleteModel);
     public const string GetHealth = nameof(GetHealth);
     public const string GetReady = nameof(GetReady);
     public const string GetVersion = nameof(GetVersion);
@@ -49,6 +52,7 @@ public static class FunctionNames
     public const string Campaign = nameof(Campaign);
     public const string RewardModel = nameof(RewardModel);
     public const string RlhfRun = nameof(RlhfRun);
+    public const string Notification = nameof(Notification);
     public const string NightlyEvaluation = nameof(NightlyEvaluation);
     public const string SummarizeDialogues = nameof(SummarizeDialogues);
 
@@ -57,10 +61,15 @@ public static class FunctionNames
     public const string PrepareAdapter = nameof(PrepareAdapter);
     public const string ScorePreferences = nameof(ScorePreferences);
     public const string RolloutShard = nameof(RolloutShard);
+    public const string GradientShard = nameof(GradientShard);
+    public const string OptimizerStep = nameof(OptimizerStep);
     public const string PpoUpdate = nameof(PpoUpdate);
     public const string Evaluate = nameof(Evaluate);
     public const string PublishAdapter = nameof(PublishAdapter);
     public const string RepairRun = nameof(RepairRun);
+    public const string BeginNotice = nameof(BeginNotice);
+    public const string SendNotice = nameof(SendNotice);
+    public const string NoteNotice = nameof(NoteNotice);
     public const string EvaluateLatest = nameof(EvaluateLatest);
     public const string WriteSummaries = nameof(WriteSummaries);
     public const string SweepStorage = nameof(SweepStorage);

@@ -37,7 +37,7 @@ public sealed record Limits
     [Range(1, int.MaxValue)]
     public int DataRows { get; init; } = 1_000_000;
 
-    /// <summary>Bytes of one file of a model of the hub.</summary>
+    /// <summary>Bytes of one file of a model, of the hub or uploaded.</summary>
     [Range(1, long.MaxValue)]
-    public long HubFileBytes { get; init; } = 64L << 30;
+    public long ModelFileBytes { get; init; } = 64L << 30;
 }

@@ -109,6 +109,9 @@ public static class RequestValidation
         var training = request.Training;
         if (request.Compute.RolloutShards > training.BatchSize)
             add("compute.rolloutShards", $"must not be above {training.Section}.batchSize = {training.BatchSize}, but is {request.Compute.RolloutShards}.");
+        long ofOptimizerStep = (long)training.MiniBatchSize * training.GradientAccumulationSteps;
+        if (request.Compute.UpdateShards > 1 && request.Compute.UpdateShards > ofOptimizerStep)
+            add("compute.updateShards", $"must not be above {training.Section}.miniBatchSize × gradientAccumulationSteps = {ofOptimizerStep}, but is {request.Compute.UpdateShards}.");
         if (!request.Data.PromptTemplate.Contains("{dialogue}", StringComparison.Ordinal))
             add("data.promptTemplate", "must contain {dialogue} where the dialogue goes.");
         int rows = training.SamplesPerPrompt > 0 ? training.BatchSize / training.SamplesPerPrompt : 0;

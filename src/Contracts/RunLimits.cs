@@ -3,8 +3,8 @@ using System.ComponentModel.DataAnnotations;
 namespace RlhfFunctions.Contracts;
 
 /// <summary>
-/// What a run may take: it stops itself after the checkpoint of the step that reached a limit, and is then measured and published
-/// as after an alarm. Null: no limit. One step is always done.
+/// What a run may take: it stops after the checkpoint of the step that reached a limit, and is then measured and published, but
+/// does not serve. Null: no limit. One step is always done.
 /// </summary>
 public sealed record RunLimits
 {

@@ -54,6 +54,12 @@ public enum RunEventKind
     WentBack,
     Failed,
     Finished,
+
+    /// <summary>Whoever its request names was told of its end.</summary>
+    Notified,
+
+    /// <summary>They were not, in spite of all attempts.</summary>
+    NotNotified,
 }
 
 /// <summary>GET /api/adapters.</summary>
@@ -72,3 +78,19 @@ public sealed record AdapterList(string? Latest, IReadOnlyList<AdapterListItem> 
 /// <param name="LabelAfter">The same after.</param>
 /// <param name="Published">Whether adapters/latest moved to it when the run ended.</param>
 public sealed record AdapterListItem(string RunId, string Path, double? LabelBefore, double? LabelAfter, bool Published);
+
+/// <summary>GET /api/models: a model in Blob storage.</summary>
+/// <param name="Name">What it is called there.</param>
+/// <param name="Source">What a run names it by; null while it is not complete.</param>
+/// <param name="Files">Those that are there whole.</param>
+public sealed record ModelListItem(string Name, string? Source, IReadOnlyList<ModelListFile> Files)
+{
+    /// <summary>Why it cannot be used, and what to do; null: it can.</summary>
+    public string? Problem { get; init; }
+}
+
+/// <summary>A file of a model.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Bytes">Its length.</param>
+/// <param name="Sha256">Lower-case hexadecimal.</param>
+public sealed record ModelListFile(string Name, long Bytes, string Sha256);

@@ -20,11 +20,21 @@ public sealed record RlhfRunState
 {
     public required string RunId { get; init; }
 
+    /// <summary>When it was asked for; with its name and tags it stands here so that a list of runs need not ask each of them.</summary>
+    public DateTimeOffset? CreatedAt { get; init; }
+
+    public string? Name { get; init; }
+
+    public IReadOnlyList<string>? Tags { get; init; }
+
     public required ModelSources Sources { get; init; }
 
     public required int Steps { get; init; }
 
     public required int Shards { get; init; }
+
+    /// <summary>Shards of the gradient of a step of the optimizer; 1: an update is one activity.</summary>
+    public int UpdateShards { get; init; } = 1;
 
     /// <summary>Whether preferences are learned from, rather than what the policy samples.</summary>
     public bool LearnsFromPreferences { get; init; }
@@ -35,6 +45,9 @@ public sealed record RlhfRunState
     /// <summary>Steps done.</summary>
     public int Step { get; init; }
 
+    /// <summary>The step under way; null while its samples are not there.</summary>
+    public StepUnderWay? UnderWay { get; init; }
+
     public DateTime? StartedAt { get; init; }
 
     public RunTimings Timings { get; init; } = new(0, 0, 0, 0);
@@ -42,6 +55,9 @@ public sealed record RlhfRunState
     public RunUsage Usage { get; init; } = new();
 
     public RunLimits Limits { get; init; } = new();
+
+    /// <summary>Whether somebody is told of its end.</summary>
+    public bool Notifies { get; init; }
 
     /// <summary>The app's price when the run was started; null: it had none.</summary>
     public Price? Price { get; init; }
@@ -54,6 +70,23 @@ public sealed record RlhfRunState
 
     /// <summary>The run had ended without a result at <see cref="Step"/>, and is to go on from its last whole checkpoint.</summary>
     public bool IsRestarted { get; init; }
+}
+
+/// <summary>A step between its samples and its checkpoint.</summary>
+/// <param name="Shards">Its samples.</param>
+public sealed record StepUnderWay(IReadOnlyList<RolloutShardResult> Shards)
+{
+    /// <summary>Steps of the optimizer made so far, where shards compute their gradients.</summary>
+    public int OptimizerSteps { get; init; }
+
+    /// <summary>Whether these were all.</summary>
+    public bool IsOptimized { get; init; }
+
+    /// <summary>Seconds they took, of the shards the slowest.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>Seconds of all their activities added up.</summary>
+    public double UsedSeconds { get; init; }
 }
 
 /// <summary>Seconds that the activities of each stage took so far, from being called to having their output; of those side by side, the slowest.</summary>
@@ -92,6 +125,12 @@ public sealed record RunProgress
     /// <summary>What the run has cost so far.</summary>
     public RunCost? Cost { get; init; }
 
+    /// <summary>What that is made of; a run that is taken up again goes on counting from here.</summary>
+    public RunUsage? Usage { get; init; }
+
+    /// <summary>Seconds of each stage so far, likewise.</summary>
+    public RunTimings? Timings { get; init; }
+
     /// <summary>What it will have cost in the end, as far as can be told; null before its first step.</summary>
     public RunCost? CostAtEnd { get; init; }
 
@@ -125,8 +164,32 @@ public sealed record RolloutShardInput(string RunId, PreparedRun Prepared, int S
 /// <param name="ActivitySeconds">Seconds of the whole activity.</param>
 public sealed record RolloutShardResult(string Path, int ResponseTokens, double Seconds, double ActivitySeconds);
 
+/// <summary>Input of GradientShard: a part of the gradient of a step of the optimizer, both counted from 0.</summary>
+public sealed record GradientShardInput(string RunId, string BaseModel, int Step, int OptimizerStep, int Shard);
+
+/// <summary>Output of GradientShard.</summary>
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
+public sealed record GradientShardResult(double ActivitySeconds);
+
+/// <summary>Input of OptimizerStep.</summary>
+/// <param name="RunId">The run.</param>
+/// <param name="BaseModel">Its imported base model.</param>
+/// <param name="Step">The step.</param>
+/// <param name="Number">Which of its steps of the optimizer, from 0.</param>
+/// <param name="GradientSeconds">Seconds of the slowest shard.</param>
+public sealed record OptimizerStepInput(string RunId, string BaseModel, int Step, int Number, double GradientSeconds);
+
+/// <summary>Output of OptimizerStep.</summary>
+/// <param name="IsLast">Whether there is none behind it.</param>
+/// <param name="ActivitySeconds">Seconds of the whole activity.</param>
+public sealed record OptimizerStepResult(bool IsLast, double ActivitySeconds);
+
 /// <summary>Input of PpoUpdate.</summary>
-public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards);
+public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step, IReadOnlyList<RolloutShardResult> Shards)
+{
+    /// <summary>Steps of the optimizer that others have made and that only have to be finished; 0: none were, and the update makes them.</summary>
+    public int OptimizerSteps { get; init; }
+}
 
 /// <summary>
 /// What a step came to: the figures a progress display shows; no KL where it was not measured or not finite, no label probability where no
@@ -134,8 +197,11 @@ public sealed record PpoUpdateInput(string RunId, PreparedRun Prepared, int Step
 /// </summary>
 public sealed record StepReport(int Step, double Reward, double? Kl, double KlCoefficient, double? LabelProbability, double ResponseTokens, double? TokensPerSecond)
 {
-    /// <summary>Why the run stops after this step, be it an alarm or one of its limits; null: it does not.</summary>
+    /// <summary>What went too far in this step, so that the run stops after it; null: nothing.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>Which of its limits the run has reached, so that it stops after this step; null: none.</summary>
+    public string? Limit { get; init; }
 
     /// <summary>Seconds of the update's activity.</summary>
     public double ActivitySeconds { get; init; }
@@ -161,6 +227,8 @@ public sealed record EvaluateResult(string Path, double? LabelProbability, doubl
 /// <summary>Input of PublishAdapter.</summary>
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null)
 {
+    public string? Limit { get; init; }
+
     public RunUsage Usage { get; init; } = new();
 
     public Price? Price { get; init; }
@@ -175,8 +243,11 @@ public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int
 /// <param name="Steps">Steps done: the number of its last checkpoint.</param>
 public sealed record RunOutcome(string RunId, double? LabelBefore, double? LabelAfter, bool Published, PreparedRun Prepared, int Steps)
 {
-    /// <summary>Why the run stopped itself; its adapter does not serve then. Null: it did not.</summary>
+    /// <summary>What went too far, so that the run stopped itself; its adapter does not serve then. Null: nothing.</summary>
     public string? Alarm { get; init; }
+
+    /// <summary>Which of its limits stopped the run; its adapter does not serve then either. Null: none.</summary>
+    public string? Limit { get; init; }
 
     /// <summary>When it was published, by the storage's clock; fixed by the attempt that published it.</summary>
     public DateTimeOffset PublishedAt { get; init; }
@@ -230,3 +301,24 @@ public enum AdapterChangeKind
     Promoted,
     RolledBack,
 }
+
+/// <summary>How a run can end.</summary>
+public enum RunEnd
+{
+    Finished,
+    Failed,
+    Cancelled,
+}
+
+/// <summary>Input of BeginNotice, Notification and SendNotice: a run has ended, and whoever its request names is told.</summary>
+/// <param name="Id">Of this end, the same at every attempt to tell it.</param>
+/// <param name="RunId">The run.</param>
+/// <param name="End">How it ended.</param>
+/// <param name="At">When.</param>
+/// <param name="Reason">Why, where it did not just come to its last step.</param>
+public sealed record RunNotice(string Id, string RunId, RunEnd End, DateTimeOffset At, string? Reason);
+
+/// <summary>Input of NoteNotice: what came of a notice.</summary>
+/// <param name="Notice">The notice.</param>
+/// <param name="Fault">Why it was not taken; null: it was.</param>
+public sealed record NotedNotice(RunNotice Notice, string? Fault);

@@ -70,4 +70,7 @@ public sealed record RunRequest
     public RetentionSettings Retention { get; init; } = new();
 
     public RunLimits Limits { get; init; } = new();
+
+    /// <summary>Who is told of its end; null: nobody. The result does not depend on it.</summary>
+    public NotifySettings? Notify { get; init; }
 }

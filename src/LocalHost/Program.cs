@@ -35,7 +35,15 @@ var seed = new Option<long?>("--seed") { Description = "Every random draw derive
 var seeds = new Option<string?>("--seeds") { Description = "A run for each of several seeds, such as 0..4 or 0,3,7, and one table of them all." };
 var steps = new Option<int?>("--steps") { Description = "PPO steps (default: the request's)." };
 
-var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { request, output, seed, seeds, steps };
+var algorithms = new Option<AlgorithmName[]>("--algorithms")
+{
+    Description = "The seeds by each of several algorithms, each with the sample request of its own, and one table of them all.",
+    HelpName = "ppo,grpo,rloo,dpo",
+    CustomParser = result => [.. result.Tokens[0].Value.Split(',').Select(name => Enum.TryParse<AlgorithmName>(name, ignoreCase: true, out var algorithm)
+        ? algorithm : RefuseAlgorithm(result, name))],
+};
+
+var demo = new Command("demo", "Run the whole pipeline on the sample models: dialogues in, a less toxic adapter out.") { request, output, seed, seeds, steps, algorithms };
 demo.SetAction((arguments, cancellation) => DemoCommand.RunAsync(DemoOptionsOf(arguments), AnsiConsole.Console, cancellation));
 
 var simulate = new Option<bool>("--simulate") { Description = "Let the oracle of the sample dialogues vote, with --errors." };
@@ -143,7 +151,14 @@ DemoOptions DemoOptionsOf(ParseResult arguments)
     if (arguments.GetValue(seed) is not null && arguments.GetValue(seeds) is not null)
         throw new UserErrorException("--seed asks for one run and --seeds for several: choose one of them.");
     return new DemoOptions(
-        HostOptionsOf(arguments), arguments.GetValue(request)!, arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps));
+        HostOptionsOf(arguments), arguments.GetValue(request)!, arguments.GetValue(output), arguments.GetValue(seed), SeedList.Parse(arguments.GetValue(seeds)), arguments.GetValue(steps),
+        arguments.GetValue(algorithms) is { Length: > 0 } several ? several : null);
+}
+
+static AlgorithmName RefuseAlgorithm(ArgumentResult result, string name)
+{
+    result.AddError($"--algorithms {name} is none of {string.Join(", ", Enum.GetNames<AlgorithmName>()).ToLowerInvariant()}.");
+    return default;
 }
 
 static ExportFormat Refuse(ArgumentResult result, string why)

@@ -100,6 +100,8 @@ public sealed partial class DocsTests
         Assert.Contains($"| `rank`, `alpha` | {lora.Rank}, {lora.Alpha} |", page, StringComparison.Ordinal);
         var compute = new ComputeSettings();
         Assert.Contains($"| `rolloutShards` | {compute.RolloutShards} |", page, StringComparison.Ordinal);
+        Assert.Contains($"| `updateShards` | {compute.UpdateShards} |", page, StringComparison.Ordinal);
+        Assert.Contains($"| `rolloutThreads`, `updateThreads` | {compute.RolloutThreads}, {compute.UpdateThreads} |", page, StringComparison.Ordinal);
         Assert.Contains(FormattableString.Invariant($"(1 to {new Limits().Prompts} of up to {new Limits().PromptCharacters:N0} characters;"), page, StringComparison.Ordinal);
     }
 
@@ -120,7 +122,7 @@ public sealed partial class DocsTests
             BlobPaths.LatestAdapter, $"{BlobPaths.Dialogues}/{{name}}", BlobPaths.Summary("{name}"), BlobPaths.SummaryErrors("{name}"), BlobPaths.NightlyEvaluation("{date}"),
         ];
         Assert.All(paths, path => Assert.Contains($"`{path}", page, StringComparison.Ordinal));
-        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Metrics("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Preferences("{id}", 0), BlobPaths.Measurement("{id}", 0)];
+        string[] numbered = [BlobPaths.Checkpoint("{id}", 0), BlobPaths.Metrics("{id}", 0), BlobPaths.Rollout("{id}", 0, 0), BlobPaths.Preferences("{id}", 0), BlobPaths.Measurement("{id}", 0), BlobPaths.Update("{id}", 0)];
         Assert.All(numbered, path => Assert.Contains(
             $"`{path.Replace("/00000", "/{step:D5}", StringComparison.Ordinal).Replace("/000", "/{shard:D3}", StringComparison.Ordinal)}/", page, StringComparison.Ordinal));
         string[] published =
@@ -162,7 +164,7 @@ public sealed partial class DocsTests
         string[] activities =
         [
             FunctionNames.PrepareModel, FunctionNames.PrepareAdapter, FunctionNames.PrepareDataset, FunctionNames.Evaluate,
-            FunctionNames.RolloutShard, FunctionNames.ScorePreferences, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
+            FunctionNames.RolloutShard, FunctionNames.ScorePreferences, FunctionNames.GradientShard, FunctionNames.OptimizerStep, FunctionNames.PpoUpdate, FunctionNames.PublishAdapter, FunctionNames.RepairRun,
             FunctionNames.EvaluateLatest, FunctionNames.WriteSummaries, FunctionNames.SweepStorage,
         ];
         Assert.All(activities, activity => Assert.Contains(activity, text, StringComparison.Ordinal));

@@ -32,6 +32,8 @@ public sealed class PromiseTests(PromiseTests.Ours ours) : IClassFixture<Promise
     [InlineData("Everything_is_described_and_bounded", "main.bicep", "@description('Azure region. It must offer the GPU profile.')\n", "")]
     [InlineData("The_owners_hear_of_the_cost", "modules/budget.bicep", "percent: 90", "percent: 99")]
     [InlineData("Apps_are_probed", "modules/api.bicep", "/api/health", "/health")]
+    [InlineData("Apps_are_probed", "modules/api.bicep", "type: 'Liveness', httpGet: health", "type: 'Liveness', httpGet: ready")]
+    [InlineData("Storage_is_private", "main.bicep", ", 'rewards']", "]")]
     [InlineData("Azd_finds_what_it_needs", "modules/gpu.bicep", "'azd-service-name': 'gpu'", "'azd-service-name': 'worker'")]
     [InlineData("Azd_finds_what_it_needs", "modules/api.bicep", "resource app 'Microsoft.App/containerApps@2025-07-01'", "resource app 'Microsoft.App/containerApps@2026-01-01'")]
     public void A_breach_is_noticed(string promise, string file, string from, string to)

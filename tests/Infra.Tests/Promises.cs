@@ -55,7 +55,7 @@ internal static partial class Promises
 
         var containers = deployment.Of("Microsoft.Storage/storageAccounts/blobServices/containers");
         Assert.All(containers, container => Assert.Equal("None", (string)container["properties"]!["publicAccess"]!));
-        string[] ours = [BlobPaths.Models, BlobPaths.Runs, BlobPaths.Adapters, BlobPaths.Dialogues, BlobPaths.Summaries, BlobPaths.Evaluations];
+        string[] ours = [BlobPaths.Models, BlobPaths.Runs, BlobPaths.Adapters, BlobPaths.Dialogues, BlobPaths.Summaries, BlobPaths.Evaluations, BlobPaths.Campaigns, BlobPaths.Rewards];
         Assert.Equal(ours.Order(), containers.Select(LastName).Order());
     }
 
@@ -236,7 +236,11 @@ internal static partial class Promises
         Assert.Contains($"ASPNETCORE_URLS=http://+:{port}", Repository.Read("Dockerfile"), StringComparison.Ordinal);
         Assert.Contains(probes, ofApi => ofApi.Select(probe => (string)probe!["type"]!).Order().SequenceEqual(["Liveness", "Readiness", "Startup"]));
         string variables = string.Concat(deployment.Templates.Select(template => template["variables"]?.ToJsonString()));
-        Assert.Contains("\"path\":\"/api/health\"", variables, StringComparison.Ordinal);
+        Assert.Contains("\"health\":{\"path\":\"/api/health\"", variables, StringComparison.Ordinal);
+        Assert.Contains("\"ready\":{\"path\":\"/api/ready\"", variables, StringComparison.Ordinal);
+        // Where storage is away a replica gets no requests, and is not restarted for it.
+        Assert.All(probes.SelectMany(ofApp => ofApp).OfType<JsonObject>(), probe =>
+            Assert.Equal((string)probe["type"]! == "Readiness" ? "[variables('ready')]" : "[variables('health')]", (string)probe["httpGet"]!));
         Assert.Contains($"\"tcpSocket\":{{\"port\":{port}}}", variables, StringComparison.Ordinal);
         Assert.Equal(2, probes.Count);
     }

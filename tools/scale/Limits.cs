@@ -22,7 +22,7 @@ public static class Limits
 
     public static IEnumerable<Limit> Of(StageTimes stages, Platform platform, Plan plan)
     {
-        int activities = plan.Shards + (plan.UpdateShards == 1 ? 1 : plan.OptimizerSteps * (plan.UpdateShards + 1));
+        int activities = plan.Shards + (plan.UpdateShards == 1 ? 1 : (plan.OptimizerSteps * (plan.UpdateShards + 1)) + 1);
         double line = stages.ReplicaBytesPerSecond;
         double loading = Math.Max(stages.ModelBytes / line, stages.ModelBytes * plan.Replicas / platform.EgressBytesPerSecond);
         yield return new("replicas", Invariant($"{plan.Replicas:N0}"), "1,000", Apps);

@@ -13,6 +13,7 @@ public sealed class Simulation
     private readonly Random _random;
     private readonly Replica[] _replicas;
     private double _busy;
+    private int _step;
     private double _firstActivity = double.PositiveInfinity;
 
     private Simulation(StageTimes stages, Platform platform, Plan plan)
@@ -30,7 +31,7 @@ public sealed class Simulation
     {
         double now = 0, rollouts = 0, updates = 0;
         long tokens = 0;
-        for (int step = 0; step < _plan.Steps; step++)
+        for (_step = 0; _step < _plan.Steps; _step++)
         {
             int[][] shards = Responses();
             tokens += shards.Sum(shard => shard.Sum(length => (long)length));
@@ -63,24 +64,19 @@ public sealed class Simulation
             + Put(_stages.RolloutBytesPerSample * lengths.Length, together);
     }
 
-    /// <summary>One activity; or for every step of the optimizer, a fan-out over gradients and one activity that adds them up and steps.</summary>
+    /// <summary>
+    /// One activity; or for every step of the optimizer, a fan-out over gradients and one activity that adds them up and steps, and in the
+    /// end one that makes the checkpoint. Whoever works on an update has read all samples of the step, once.
+    /// </summary>
     private double Update(double now)
     {
-        if (_plan.UpdateShards == 1)
-        {
-            return FanOut(now,
-            [
-                _stages.ActivitySeconds
-                    + Fetch(_stages.CheckpointBytes + (_stages.RolloutBytesPerSample * _plan.BatchSize), 1)
-                    + Work.Update(_stages, _plan)
-                    + Put(_stages.CheckpointBytes, 1),
-            ]);
-        }
+        double checkpoint = _stages.ActivitySeconds + Fetch(_stages.CheckpointBytes, 1) + Put(_stages.CheckpointBytes, 1);
+        if (_plan.UpdateShards == 1) return FanOut(now, [checkpoint + Work.Update(_stages, _plan)], readsSamples: true);
 
         int samples = (_plan.SamplesOfOptimizerStep + _plan.UpdateShards - 1) / _plan.UpdateShards;
         int together = Math.Min(_plan.UpdateShards, _plan.Replicas);
         double gradient = _stages.ActivitySeconds
-            + Fetch(_stages.CheckpointBytes + (_stages.RolloutBytesPerSample * samples), together)
+            + Fetch(_stages.CheckpointBytes, together)
             + (samples * _stages.UpdateSampleSeconds)
             + Put(_stages.GradientBytes, together);
         double reduce = _stages.ActivitySeconds
@@ -89,17 +85,18 @@ public sealed class Simulation
             + Put(_stages.CheckpointBytes, 1);
         for (int step = 0; step < _plan.OptimizerSteps; step++)
         {
-            now = FanOut(now, [.. Enumerable.Repeat(gradient, _plan.UpdateShards)]);
-            now = FanOut(now, [reduce]);
+            now = FanOut(now, [.. Enumerable.Repeat(gradient, _plan.UpdateShards)], readsSamples: true);
+            now = FanOut(now, [reduce], readsSamples: true);
         }
 
-        return now;
+        return FanOut(now, [checkpoint], readsSamples: true);
     }
 
     /// <param name="now">When the orchestration begins to send.</param>
     /// <param name="seconds">How long each activity takes, oldest message first.</param>
+    /// <param name="readsSamples">Whether they need the step's samples; a replica that has read them keeps them.</param>
     /// <returns>When it can go on.</returns>
-    private double FanOut(double now, IReadOnlyList<double> seconds)
+    private double FanOut(double now, IReadOnlyList<double> seconds, bool readsSamples = false)
     {
         double Visible(int message) => now + ((message + 1) / _platform.FanOutPerSecond);
         var looks = new PriorityQueue<Replica, (double At, int Number)>(
@@ -114,8 +111,15 @@ public sealed class Simulation
                 continue;
             }
 
-            double taken = seconds[message++] + (replica!.HasModel ? 0 : Fetch(_stages.ModelBytes, Math.Min(_plan.Replicas, seconds.Count)));
+            int together = Math.Min(_plan.Replicas, seconds.Count);
+            double taken = seconds[message++] + (replica!.HasModel ? 0 : Fetch(_stages.ModelBytes, together));
             replica.HasModel = true;
+            if (readsSamples && replica.SamplesOfStep != _step)
+            {
+                taken += Fetch(_stages.RolloutBytesPerSample * _plan.BatchSize, together);
+                replica.SamplesOfStep = _step;
+            }
+
             replica.FreeAt = look.At + taken;
             _busy += taken;
             _firstActivity = Math.Min(_firstActivity, look.At);
@@ -158,6 +162,9 @@ public sealed class Simulation
         public double FreeAt { get; set; } = upAt;
 
         public bool HasModel { get; set; }
+
+        /// <summary>The step whose samples it has in memory; -1: of none.</summary>
+        public int SamplesOfStep { get; set; } = -1;
 
         /// <summary>When it looks at the queue for the first time at or after an instant.</summary>
         public double NextLook(double instant, Platform platform)

@@ -36,10 +36,12 @@ param cores 1 | 2 | 4
 param maxReplicas int
 
 var port = 8080
+// health tells that the app answers, ready that its storage and the engine do too: without them a restart would not help.
 var health = { path: '/api/health', port: port, scheme: 'HTTP' }
+var ready = { path: '/api/ready', port: port, scheme: 'HTTP' }
 var probes = [
   { type: 'Startup', httpGet: health, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 60 }
-  { type: 'Readiness', httpGet: health, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }
+  { type: 'Readiness', httpGet: ready, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }
   { type: 'Liveness', httpGet: health, periodSeconds: 30, timeoutSeconds: 10, failureThreshold: 6 }
 ]
 

@@ -49,6 +49,7 @@ internal static class EvaluationReports
             Seed = request.Seed,
             Steps = input.Steps,
             Alarm = input.Alarm,
+            Limit = input.Limit,
             Label = request.Evaluation.Judge is null ? null : request.Evaluation.Label,
             Direction = request.Evaluation.Direction,
             NothingToUnlearn = BaseRate.NothingToUnlearn(before.LabelProbability?.Mean, request.Evaluation),

@@ -3,19 +3,19 @@ using System.Text.Json;
 using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
-using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Learning;
-using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 using RlhfFunctions.Telemetry;
 
 namespace RlhfFunctions.Activities;
 
-/// <summary>One step of the run's algorithm on the shards' samples: checkpoint k and samples → checkpoint k + 1 and the step's metrics.</summary>
+/// <summary>
+/// One step of the run's algorithm on the shards' samples: checkpoint k and samples → checkpoint k + 1 and the step's metrics. Where
+/// <see cref="GradientShard"/> and <see cref="OptimizerStep"/> have made its steps of the optimizer, it only finishes them.
+/// </summary>
 public sealed class PpoUpdate(
-    RunRequests requests, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PolicyPool policies, ComputeGate gate, ArtifactStore artifacts,
-    RunCancellation cancelled)
+    RunRequests requests, StepUpdates updates, StepMetrics stepMetrics, RunRetention retention, ArtifactStore artifacts, RunCancellation cancelled)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
@@ -29,33 +29,25 @@ public sealed class PpoUpdate(
         return report;
     }
 
-    private async Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
+    private Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
     {
         var activity = Stopwatch.StartNew();
-        using var turn = await gate.EnterAsync(request.Compute, request.Compute.UpdateThreads, cancellation);
-        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Step, cancellation);
-        var shards = new List<IReadOnlyList<RolloutSample>>();
-        foreach (var shard in input.Shards)
-            shards.Add(RolloutFile.Read(await artifacts.ReadFileAsync(shard.Path, RolloutShard.FileName, cancellation)));
-        var algorithm = Algorithm.Of(request.Training, request.Generation);
-        var samples = RolloutFile.Merge(shards);
-        if (!algorithm.Samples) samples = PairsOf(samples, input.Step, request);
-
-        return await policies.UseAsync(
-            input.Prepared.Base,
+        return updates.TakeUpAsync(
             request,
-            request.Compute.UpdateThreads,
-            loaded =>
+            input.Prepared.Base,
+            input.Step,
+            input.OptimizerSteps,
+            update =>
             {
-                using var state = TrainingState.Restore(loaded.Policy, checkpoint);
-                var order = PolicyUpdate.EpochOrder((ulong)request.Seed, input.Step);
-                var stats = PolicyUpdate.Run(loaded.Policy, state, samples, algorithm, order, cancellation);
+                var stats = input.OptimizerSteps > 0
+                    ? update.Pieces().Finish()
+                    : PolicyUpdate.Run(update.Policy, update.State, update.Samples, update.Algorithm, update.Order, cancellation);
                 var metrics = new Dictionary<string, double>(stats.Metrics);
-                if (algorithm.Samples) metrics[MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds);
+                if (update.Algorithm.Samples) metrics[MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds);
                 var terms = request.Reward?.Terms ?? [];
                 for (int term = 0; term < terms.Count; term++)
-                    metrics[MetricNames.RewardTerm(terms[term].Name)] = samples.Average(sample => (double)sample.Terms[term]);
-                var files = new Dictionary<string, byte[]>(state.ToFiles())
+                    metrics[MetricNames.RewardTerm(terms[term].Name)] = update.Samples.Average(sample => (double)sample.Terms[term]);
+                var files = new Dictionary<string, byte[]>(update.State.ToFiles())
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
@@ -64,13 +56,6 @@ public sealed class PpoUpdate(
                 return new NewArtifact<StepReport>(files, report);
             },
             cancellation);
-    }
-
-    /// <summary>A step's preferences, chosen and rejected in turns: every pass over the file in an order of its own.</summary>
-    private static IReadOnlyList<RolloutSample> PairsOf(IReadOnlyList<RolloutSample> preferences, int step, RunRequest request)
-    {
-        return [.. PromptOrder.Batch((ulong)request.Seed, preferences.Count / 2, request.Training.BatchSize, step)
-            .SelectMany(pair => new[] { preferences[2 * pair], preferences[(2 * pair) + 1] })];
     }
 
     private static StepReport Report(int step, Dictionary<string, double> metrics)

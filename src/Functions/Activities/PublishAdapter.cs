@@ -43,12 +43,13 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.LabelProbability?.Mean,
             report.After.LabelProbability?.Mean,
-            input.Alarm is null && request.Evaluation.MinHumanWinRate is null && PolicyMeasuring.FaultOf(
+            input is { Alarm: null, Limit: null } && request.Evaluation.MinHumanWinRate is null && PolicyMeasuring.FaultOf(
                 (report.Before.LabelProbability?.Mean, report.Before.RougeL.Mean), (report.After.LabelProbability?.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)
         {
             Alarm = input.Alarm,
+            Limit = input.Limit,
             PublishedAt = await blobs.ReadClockAsync(cancellation),
             Cost = report.Cost,
         };

@@ -15,9 +15,6 @@ public sealed class RolloutShard(
     RunRequests requests, Datasets datasets, Checkpoints checkpoints, PolicyPool policies, Classifiers classifiers, ComputeGate gate, ArtifactStore artifacts,
     RunCancellation cancelled)
 {
-    /// <summary>The one file of a shard's artefact.</summary>
-    public const string FileName = "rollouts.safetensors";
-
     [Function(FunctionNames.RolloutShard)]
     public async Task<RolloutShardResult> Run([ActivityTrigger] RolloutShardInput input, CancellationToken cancellation)
     {
@@ -64,7 +61,7 @@ public sealed class RolloutShard(
                 var samples = RolloutCollector.Collect(loaded.Policy, loaded.Text.Decode, reward.Reward, prompts, ended, cancellation, references);
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
-                    new Dictionary<string, byte[]> { [FileName] = RolloutFile.Write(samples) }, result);
+                    new Dictionary<string, byte[]> { [StepSamples.FileName] = RolloutFile.Write(samples) }, result);
             },
             cancellation);
     }

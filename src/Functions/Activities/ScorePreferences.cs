@@ -61,7 +61,7 @@ public sealed class ScorePreferences(RunRequests requests, Datasets datasets, Po
                 }).ToArray();
                 var result = new RolloutShardResult(path, samples.Sum(sample => sample.Response.Length), clock.Elapsed.TotalSeconds, activity.Elapsed.TotalSeconds);
                 return new NewArtifact<RolloutShardResult>(
-                    new Dictionary<string, byte[]> { [RolloutShard.FileName] = RolloutFile.Write(samples) }, result);
+                    new Dictionary<string, byte[]> { [StepSamples.FileName] = RolloutFile.Write(samples) }, result);
             },
             cancellation);
     }

@@ -32,16 +32,32 @@ public sealed class LoadedPolicy : IDisposable
     /// <param name="request">Says precision, device, adapter and, by its seed, the adapter's first weights.</param>
     public static LoadedPolicy Load(string folder, RunRequest request)
     {
+        return Make(folder, request, () => LoadBase(folder, request));
+    }
+
+    /// <summary>The same with the weights of a base that is in memory already; they stay there for as long as one of the two does.</summary>
+    public static LoadedPolicy On(LlamaForCausalLm shared, string folder, RunRequest request)
+    {
+        return Make(folder, request, shared.Share);
+    }
+
+    /// <summary>A run's base model without an adapter.</summary>
+    public static LlamaForCausalLm LoadBase(string folder, RunRequest request)
+    {
         using var stage = Stage.Begin("load");
-        var device = Torch.Device(request.Compute.Device);
-        var text = LlamaText.FromFolder(folder);
-        var model = LlamaForCausalLm.Load(
-            folder, request.Model.Precision, device, request.Model.ComputeType == ComputeType.Float32 ? torch.float32 : torch.bfloat16);
+        return LlamaForCausalLm.Load(
+            folder, request.Model.Precision, Torch.Device(request.Compute.Device), request.Model.ComputeType == ComputeType.Float32 ? torch.float32 : torch.bfloat16);
+    }
+
+    private static LoadedPolicy Make(string folder, RunRequest request, Func<LlamaForCausalLm> loadBase)
+    {
+        var text = LlamaText.FromFolder(folder); // first: without it no model may stay in memory
+        var model = loadBase();
         try
         {
             var adapter = LoraAdapter.Attach(model, request.Lora, (ulong)request.Seed);
             bool hasValueHead = Algorithm.Of(request.Training, request.Generation).HasValueHead;
-            return new LoadedPolicy(folder, model, adapter, hasValueHead ? new ValueHead(model.Config.HiddenSize, device) : null, text);
+            return new LoadedPolicy(folder, model, adapter, hasValueHead ? new ValueHead(model.Config.HiddenSize, model.Device) : null, text);
         }
         catch
         {

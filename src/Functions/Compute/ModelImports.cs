@@ -47,7 +47,7 @@ public sealed partial class ModelImports(
         async Task ImportAsync()
         {
             var repository = resolved ?? await hub.ResolveAsync(source, cancellation);
-            var files = ModelFiles.Of(repository).Select(file => new ModelFile(file.Name, file.Size, () => hub.Open(repository, file, limits.HubFileBytes)));
+            var files = ModelFiles.Of(repository).Select(file => new ModelFile(file.Name, file.Size, () => hub.Open(repository, file, limits.ModelFileBytes)));
             await StoreAsync(path, files, progress, cancellation);
         }
     }

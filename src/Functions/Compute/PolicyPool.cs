@@ -6,11 +6,14 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Compute;
 
 /// <summary>
-/// Lends loaded base models to activities, so that a step does not pay for loading. Activities that run side by side each have a
-/// policy of their own.
+/// Lends loaded policies to activities, so that a step does not pay for loading. Activities that run side by side each have a policy of
+/// their own; all policies on one base, of whatever runs, have its weights in common.
 /// </summary>
 public sealed class PolicyPool(ModelFolders folders, LoadedModels models)
 {
+    /// <summary>About what a policy has of its own: adapter, value head, tokenizer.</summary>
+    private const long BytesOfAnAdapter = 32 << 20;
+
     /// <summary>
     /// Runs some work on a loaded policy. Its adapter holds what the last work left: restore a checkpoint first. A policy on which
     /// work failed is let go, for nobody knows what it was left with.
@@ -24,9 +27,12 @@ public sealed class PolicyPool(ModelFolders folders, LoadedModels models)
         string modelPath, RunRequest request, int threads, Func<LoadedPolicy, TResult> work, CancellationToken cancellation)
     {
         string folder = await folders.FetchAsync(modelPath, cancellation);
-        string key = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Lora, request.Compute.Device, request.Algorithm }, ContractsJson.Options);
+        string baseKey = JsonSerializer.Serialize(new { folder, request.Model.Precision, request.Model.ComputeType, request.Compute.Device }, ContractsJson.Options);
+        string key = JsonSerializer.Serialize(new { baseKey, request.Lora, request.Algorithm }, ContractsJson.Options);
         Threads.Use(threads); // from the request, never from the machine
-        using var lease = models.TakeAlone(key, ModelFolders.BytesIn(folder), () => LoadedPolicy.Load(folder, request));
+        // The base is given back last, so that it is idle for less long than any policy on it, and makes room after them.
+        using var weights = models.TakeShared(baseKey, ModelFolders.BytesIn(folder), () => LoadedPolicy.LoadBase(folder, request));
+        using var lease = models.TakeAlone(key, BytesOfAnAdapter, () => LoadedPolicy.On(weights.Model, folder, request));
         try
         {
             return work(lease.Model);

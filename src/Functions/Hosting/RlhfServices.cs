@@ -30,7 +30,8 @@ public static class RlhfServices
     /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
     /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>RlhfVotesKeptDays</c>, how long after its last
     /// vote a campaign is kept (default: until it is deleted); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
-    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call.
+    /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call;
+    /// <c>RlhfWebhookHosts</c>, those that may be told of a run's end, and <c>RlhfWebhookSecret</c>, what that is signed with.
     /// </summary>
     public static IServiceCollection AddRlhf(this IServiceCollection services, IConfiguration configuration)
     {
@@ -47,6 +48,7 @@ public static class RlhfServices
         services.AddSingleton<HubClient>();
         services.AddSingleton<BlobFiles>();
         services.AddSingleton<ArtifactStore>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton(new SweepAge(TimeSpan.FromDays(Number(configuration, "RlhfSweepAfterDays", 7))));
         services.AddSingleton<StorageSweep>();
         services.AddSingleton<RunRequests>();
@@ -54,11 +56,15 @@ public static class RlhfServices
         services.AddSingleton<Checkpoints>();
         services.AddSingleton<ModelFolders>();
         services.AddSingleton<ModelImports>();
+        services.AddSingleton<ModelUploads>();
         services.AddSingleton<Datasets>();
+        services.AddSingleton<StepSamples>();
         services.AddSingleton<StepMetrics>();
         services.AddSingleton<RunEvents>();
         services.AddSingleton<RunCancellation>();
         services.AddSingleton<RunRecords>();
+        services.AddSingleton(new WebhookSecret(configuration[WebhookSecret.Setting]));
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<RunNotices>(provider, configuration));
         services.AddSingleton<RunEstimates>();
         services.AddSingleton<RunControl>();
         services.AddSingleton(new ComputeDevices(configuration["RlhfComputeDevices"]));
@@ -73,6 +79,7 @@ public static class RlhfServices
         services.AddSingleton(_ => new RewardServices(configuration));
         services.AddSingleton<Classifiers>();
         services.AddSingleton<PolicyMeasuring>();
+        services.AddSingleton<StepUpdates>();
         services.AddSingleton<PublishedAdapters>();
         services.AddSingleton<ServedPolicies>();
         services.AddSingleton<TextWriting>();

@@ -1,8 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
 
@@ -59,6 +61,23 @@ internal static class Answers
         {
             throw new ProblemException(new Problem(400, "malformed-request", title, JsonProblem.Describe(e, example)));
         }
+    }
+
+    /// <summary>A body that is read as it comes, once.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="mostBytes">How long it may be.</param>
+    /// <param name="limit">Which of the app's limits that is.</param>
+    /// <returns>A stream that throws a <see cref="ProblemException"/> where there is more.</returns>
+    public static Stream OpenUpload(this HttpRequest http, long mostBytes, string limit)
+    {
+        http.HttpContext.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null; // the server's own
+        long bytes = 0;
+        return new ObservedStream(http.Body, piece =>
+        {
+            if ((bytes += piece.Length) <= mostBytes) return;
+            throw new ProblemException(new Problem(
+                413, "too-large", "The file is too large.", $"More than {mostBytes} bytes are not taken. Send less, or raise the setting RlhfLimits__{limit}."));
+        });
     }
 
     /// <summary>Reads a body to its end also where it is too large: the host between could not pass on an answer that comes before.</summary>

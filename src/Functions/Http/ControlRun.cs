@@ -8,7 +8,7 @@ using RlhfFunctions.Runs;
 namespace RlhfFunctions.Http;
 
 /// <summary>What can be done to a run: suspend, resume, cancel, delete. A <c>reason</c> in the address is kept among its events.</summary>
-public sealed class ControlRun(RunRecords runs, RunControl control)
+public sealed class ControlRun(RunRecords runs, RunControl control, Limits limits)
 {
     [Function(FunctionNames.SuspendRun)]
     public Task<IActionResult> Suspend(
@@ -39,11 +39,17 @@ public sealed class ControlRun(RunRecords runs, RunControl control)
         return answer is ContentResult { StatusCode: 202 } ? new NoContentResult() : answer;
     }
 
-    private async Task<IActionResult> DoAsync(HttpRequest http, string id, Func<CancellationToken, Task<string?>> act)
+    private async Task<IActionResult> DoAsync(HttpRequest http, string id, Func<CancellationToken, Task<Refusal?>> act)
     {
         var cancellation = http.HttpContext.RequestAborted;
         if (!await runs.ExistsAsync(id, cancellation)) return Problem.NoSuchRun(id).ToResult();
-        if (await act(cancellation) is { } refusal) return new Problem(409, "wrong-state", "The run is not in a state for that.", $"Run {id}: {refusal}").ToResult();
+        if (await act(cancellation) is { } refusal)
+        {
+            return (refusal.IsFull
+                ? Problem.TooManyRuns(limits)
+                : new Problem(409, "wrong-state", "The run is not in a state for that.", $"Run {id}: {refusal.Why}")).ToResult();
+        }
+
         return Answers.Accepted(http, id);
     }
 }

@@ -37,7 +37,7 @@ public sealed partial class HttpBoundary(Limits limits, ILogger<HttpBoundary> lo
         using var scope = log.BeginScope(new Dictionary<string, object> { ["CorrelationId"] = id });
         var client = http.RequestAborted;
         using var time = CancellationTokenSource.CreateLinkedTokenSource(client, context.CancellationToken);
-        if (context.FunctionDefinition.Name is not (FunctionNames.Generate or FunctionNames.Score or FunctionNames.ChatCompletions or FunctionNames.PutDialogues)) time.CancelAfter(TimeSpan.FromSeconds(limits.AnswerSeconds));
+        if (!TakesItsTime(context.FunctionDefinition.Name)) time.CancelAfter(TimeSpan.FromSeconds(limits.AnswerSeconds));
         http.RequestAborted = time.Token;
         try
         {
@@ -57,6 +57,12 @@ public sealed partial class HttpBoundary(Limits limits, ILogger<HttpBoundary> lo
         {
             http.RequestAborted = client; // the answer is written without a limit of ours
         }
+    }
+
+    /// <summary>Whether a function writes, scores or receives for as long as its client waits.</summary>
+    private static bool TakesItsTime(string function)
+    {
+        return function is FunctionNames.Generate or FunctionNames.Score or FunctionNames.ChatCompletions or FunctionNames.PutDialogues or FunctionNames.PutModelFile;
     }
 
     private static void Protect(HttpContext http, string id)

@@ -5,6 +5,7 @@ using Azure.Identity;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
+using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
@@ -43,6 +44,13 @@ internal sealed record Problem(int Status, [property: JsonIgnore] string Type, s
     {
         return new Problem(404, "no-such-run", "There is no such run.",
             $"No run has the id {id}. GET /api/runs lists those there are; POST /api/runs starts one and answers its id.");
+    }
+
+    public static Problem TooManyRuns(Limits limits)
+    {
+        return new Problem(429, "too-many-runs", "Too many runs have not ended.",
+            $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.")
+        { RetryAfter = TimeSpan.FromMinutes(1) };
     }
 
     public static Problem NotFinished(string id)

@@ -25,18 +25,10 @@ public sealed partial class PutDialogues(BlobFiles blobs, Limits limits)
             return new Problem(415, "not-dialogues", "The body must be a file of dialogues.", $"Send it with a Content-Type of {string.Join(", ", Taken)}.").ToResult();
 
         long bytes = 0;
-        await using var body = new ObservedStream(http.Body, piece =>
-        {
-            if ((bytes += piece.Length) > limits.DataBytes) throw new ProblemException(TooLarge());
-        });
+        await using var body = new ObservedStream(http.OpenUpload(limits.DataBytes, nameof(Limits.DataBytes)), piece => bytes += piece.Length);
         string path = $"{BlobPaths.Dialogues}/{name}";
         await (await blobs.BlobAsync(path)).UploadAsync(body, overwrite: true, http.HttpContext.RequestAborted);
         return Answers.Json(new { Source = Source.Blob + path, Bytes = bytes }, 201);
-    }
-
-    private Problem TooLarge()
-    {
-        return new Problem(413, "too-large", "The file is too large.", $"More than {limits.DataBytes} bytes are not taken. Cut it, or raise the setting RlhfLimits__DataBytes.");
     }
 
     [GeneratedRegex(@"^(?=.{1,200}$)([A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.(csv|jsonl)$")]

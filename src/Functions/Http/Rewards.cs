@@ -10,7 +10,7 @@ using RlhfFunctions.Sources;
 namespace RlhfFunctions.Http;
 
 /// <summary>Reward models trained from a campaign's votes.</summary>
-public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles files, Limits limits, TimeProvider time)
+public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles files, ModelUploads uploads, Limits limits, TimeProvider time)
 {
     /// <summary>POST rewards starts a training; the same id and body is the same one.</summary>
     [Function(FunctionNames.StartReward)]
@@ -24,6 +24,8 @@ public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, So
         if (errors.Count == 0)
         {
             if (await files.CheckModelAsync(request.Base, cancellation) is { } problem) errors["base"] = [problem];
+            if (await rewards.FindAsync(request.RewardId, cancellation) is null && await uploads.IsCompleteAsync(request.RewardId, cancellation))
+                errors["rewardId"] = [$"is the name of a model that is there already: {request.RewardId}. Choose another."];
             if (await campaigns.FindAsync(request.CampaignId, cancellation) is null) errors["campaignId"] = [$"names no campaign: there is no {request.CampaignId}."];
         }
 

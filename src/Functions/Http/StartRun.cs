@@ -37,9 +37,7 @@ public sealed class StartRun(RunRecords runs, RequestChecks checks, RunEstimates
                 return new Problem(409, "run-exists", "Another run has this id.",
                     $"Run {request.RunId} was started with another request. Choose another runId, or leave it out to have one made up.").ToResult();
             case StartResult.TooMany:
-                return new Problem(429, "too-many-runs", "Too many runs have not ended.",
-                    $"{limits.UnfinishedRuns} may be under way or wait. Ask again when one has ended; GET /api/runs lists them.")
-                { RetryAfter = TimeSpan.FromMinutes(1) }.ToResult();
+                return Problem.TooManyRuns(limits).ToResult();
         }
 
         return Answers.Accepted(http, request.RunId);

@@ -6,14 +6,15 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Orchestration;
 
 /// <summary>
-/// A run from request to published adapter. A generation of the orchestration does a few steps and continues as new, so the
-/// history stays short however long the run; a killed host goes on from the last finished activity. Where an artefact turns out
-/// lost or damaged, the run goes back by itself to its last whole checkpoint: what is made again has the same bytes.
+/// A run from request to published adapter. A generation of the orchestration does a few steps, or a part of one that many activities
+/// share, and continues as new, so the history stays short however long the run; a killed host goes on from the last finished
+/// activity. Where an artefact turns out lost or damaged, the run goes back by itself to its last whole checkpoint: what is made again
+/// has the same bytes.
 /// </summary>
 public static class RlhfRun
 {
-    /// <summary>A step adds some 3 kB to the history, which is read again after every activity.</summary>
-    private const int StepsPerGeneration = 8;
+    /// <summary>An activity adds some 1 kB to the history, which is read again after each. So many are eight steps of two rollout shards and an update.</summary>
+    private const int ActivitiesPerGeneration = 24;
 
     /// <summary>An artefact that is found broken again and again is not mended by being made again.</summary>
     private const int MaxRetreats = 3;
@@ -22,15 +23,35 @@ public static class RlhfRun
     [Function(FunctionNames.RlhfRun)]
     public static async Task<RunOutcome?> Run([OrchestrationTrigger] TaskOrchestrationContext context, RlhfRunState state)
     {
+        try
+        {
+            var outcome = await Generation(context, state);
+            if (outcome is not null) await Tell(context, state, RunEnd.Finished, outcome.Alarm ?? outcome.Limit);
+            return outcome;
+        }
+        catch (TaskFailedException e)
+        {
+            await Tell(context, state, RunEnd.Failed, $"{e.TaskName}: {e.FailureDetails.ErrorMessage}");
+            throw;
+        }
+    }
+
+    private static async Task<RunOutcome?> Generation(TaskOrchestrationContext context, RlhfRunState state)
+    {
         state = state with { StartedAt = state.StartedAt ?? context.CurrentUtcDateTime };
         try
         {
             if (state.IsRestarted) state = await StartAgain(context, state);
             if (state.Prepared is null) state = await Prepare(context, state);
-            for (int step = 0; step < StepsPerGeneration && !IsLearned(state); step++) state = await Step(context, state);
+            for (int called = 0; called < ActivitiesPerGeneration && !IsLearned(state);)
+            {
+                (state, int activities) = await Advance(context, state);
+                called += activities;
+            }
+
             if (IsLearned(state)) return await Finish(context, state);
         }
-        catch (TaskFailedException e) when (e.FailureDetails.IsCausedBy<CorruptArtifactException>() && state.Retreats < MaxRetreats)
+        catch (TaskFailedException e) when (e.FailureDetails.Is<CorruptArtifactException>() && state.Retreats < MaxRetreats)
         {
             state = await GoBack(context, state, e.FailureDetails.ErrorMessage);
         }
@@ -41,7 +62,7 @@ public static class RlhfRun
 
     private static bool IsLearned(RlhfRunState state)
     {
-        return state.Step == state.Steps || state.Progress?.LastStep?.Alarm is not null;
+        return state.Step == state.Steps || state.Progress?.LastStep is { Alarm: not null } or { Limit: not null };
     }
 
     private static async Task<RlhfRunState> Prepare(TaskOrchestrationContext context, RlhfRunState state)
@@ -78,57 +99,100 @@ public static class RlhfRun
         var before = await context.CallActivityAsync<EvaluateResult>(
             FunctionNames.Evaluate, new EvaluateInput(state.RunId, prepared, Step: 0), ActivityRetries.Default);
 
+        double measuring = state.Usage.EvaluateSeconds == 0 ? before.ActivitySeconds : 0; // what was measured before is only found
         var usage = state.Usage with
         {
             PrepareSeconds = state.Usage.PrepareSeconds + seconds,
-            EvaluateSeconds = state.Usage.EvaluateSeconds + before.ActivitySeconds,
+            EvaluateSeconds = state.Usage.EvaluateSeconds + measuring,
         };
+        var timings = state.Timings with { Prepare = state.Timings.Prepare + seconds, Evaluate = state.Timings.Evaluate + measuring };
         return state with
         {
             Prepared = prepared,
             Usage = usage,
+            Timings = timings,
             Progress = progress with
             {
                 Phase = RunPhase.Learning,
                 LabelBefore = before.LabelProbability,
                 NothingToUnlearn = before.NothingToUnlearn,
                 Cost = CostEstimate.Of(usage, state.Price),
-            },
-            Timings = state.Timings with
-            {
-                Prepare = state.Timings.Prepare + seconds,
-                Evaluate = state.Timings.Evaluate + before.ActivitySeconds,
+                Usage = usage,
+                Timings = timings,
             },
         };
     }
 
-    private static async Task<RlhfRunState> Step(TaskOrchestrationContext context, RlhfRunState state)
+    /// <summary>The next stage of a step: its samples; one step of the optimizer, where shards compute the gradients; the update.</summary>
+    /// <returns>With how many activities it took.</returns>
+    private static async Task<(RlhfRunState State, int Activities)> Advance(TaskOrchestrationContext context, RlhfRunState state)
+    {
+        return state switch
+        {
+            { UnderWay: null } => (await RollOut(context, state), state.LearnsFromPreferences ? 0 : state.Shards),
+            { UpdateShards: > 1, UnderWay.IsOptimized: false } => (await Descend(context, state, state.UnderWay), state.UpdateShards + 1),
+            _ => (await Update(context, state, state.UnderWay), 1),
+        };
+    }
+
+    private static async Task<RlhfRunState> RollOut(TaskOrchestrationContext context, RlhfRunState state)
     {
         context.SetCustomStatus(state.Progress);
-        var shards = state.Prepared!.Preferences ?? await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
-            FunctionNames.RolloutShard, new RolloutShardInput(state.RunId, state.Prepared, state.Step, shard), ActivityRetries.Default)));
+        return state with
+        {
+            UnderWay = new StepUnderWay(state.Prepared!.Preferences ?? await Task.WhenAll(Enumerable.Range(0, state.Shards).Select(shard => context.CallActivityAsync<RolloutShardResult>(
+                FunctionNames.RolloutShard, new RolloutShardInput(state.RunId, state.Prepared, state.Step, shard), ActivityRetries.Default)))),
+        };
+    }
 
+    private static async Task<RlhfRunState> Descend(TaskOrchestrationContext context, RlhfRunState state, StepUnderWay underWay)
+    {
+        string baseModel = state.Prepared!.Base;
+        var gradients = await Task.WhenAll(Enumerable.Range(0, state.UpdateShards).Select(shard => context.CallActivityAsync<GradientShardResult>(
+            FunctionNames.GradientShard, new GradientShardInput(state.RunId, baseModel, state.Step, underWay.OptimizerSteps, shard), ActivityRetries.Default)));
+        double slowest = gradients.Max(gradient => gradient.ActivitySeconds);
+        var made = await context.CallActivityAsync<OptimizerStepResult>(
+            FunctionNames.OptimizerStep, new OptimizerStepInput(state.RunId, baseModel, state.Step, underWay.OptimizerSteps, slowest), ActivityRetries.Default);
+        return state with
+        {
+            UnderWay = underWay with
+            {
+                OptimizerSteps = underWay.OptimizerSteps + 1,
+                IsOptimized = made.IsLast,
+                Seconds = underWay.Seconds + slowest + made.ActivitySeconds,
+                UsedSeconds = underWay.UsedSeconds + gradients.Sum(gradient => gradient.ActivitySeconds) + made.ActivitySeconds,
+            },
+        };
+    }
+
+    private static async Task<RlhfRunState> Update(TaskOrchestrationContext context, RlhfRunState state, StepUnderWay underWay)
+    {
+        var shards = underWay.Shards;
         var report = await context.CallActivityAsync<StepReport>(
-            FunctionNames.PpoUpdate, new PpoUpdateInput(state.RunId, state.Prepared, state.Step, shards), ActivityRetries.Default);
+            FunctionNames.PpoUpdate,
+            new PpoUpdateInput(state.RunId, state.Prepared!, state.Step, shards) { OptimizerSteps = underWay.OptimizerSteps },
+            ActivityRetries.Default);
 
         int step = state.Step + 1;
+        var rollouts = state.LearnsFromPreferences ? [] : shards; // preferences were scored once, before the first step
         var timings = state.Timings with
         {
-            Rollout = state.Timings.Rollout + (state.Prepared.Preferences is null ? shards.Max(shard => shard.ActivitySeconds) : 0),
-            Update = state.Timings.Update + report.ActivitySeconds,
+            Rollout = state.Timings.Rollout + rollouts.Select(shard => shard.ActivitySeconds).DefaultIfEmpty().Max(),
+            Update = state.Timings.Update + underWay.Seconds + report.ActivitySeconds,
         };
         var usage = state.Usage with
         {
-            RolloutSeconds = state.Usage.RolloutSeconds + shards.Sum(shard => shard.ActivitySeconds),
-            UpdateSeconds = state.Usage.UpdateSeconds + report.ActivitySeconds,
-            ResponseTokens = state.Usage.ResponseTokens + shards.Sum(shard => shard.ResponseTokens),
+            RolloutSeconds = state.Usage.RolloutSeconds + rollouts.Sum(shard => shard.ActivitySeconds),
+            UpdateSeconds = state.Usage.UpdateSeconds + underWay.UsedSeconds + report.ActivitySeconds,
+            ResponseTokens = state.Usage.ResponseTokens + rollouts.Sum(shard => shard.ResponseTokens),
         };
         var cost = CostEstimate.Of(usage, state.Price);
         if (step < state.Steps) // what has reached its last step is whole, whatever it took
-            report = report with { Alarm = report.Alarm ?? state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
+            report = report with { Limit = state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
         return state with
         {
             Step = step,
+            UnderWay = null,
             Retreats = 0,
             Timings = timings,
             Usage = usage,
@@ -137,6 +201,8 @@ public static class RlhfRun
                 Step = step,
                 LastStep = report,
                 Cost = cost,
+                Usage = usage,
+                Timings = timings,
                 CostAtEnd = CostEstimate.AtEnd(usage, step, state.Steps, state.Price),
                 SecondsLeft = (timings.Rollout + timings.Update) / step * (state.Steps - step),
             },
@@ -156,15 +222,36 @@ public static class RlhfRun
         context.SetCustomStatus(progress with { Phase = RunPhase.Publishing });
         var outcome = await context.CallActivityAsync<RunOutcome>(
             FunctionNames.PublishAdapter,
-            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm) { Usage = usage, Price = state.Price },
+            new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm)
+            {
+                Limit = progress.LastStep?.Limit,
+                Usage = usage,
+                Price = state.Price,
+            },
             ActivityRetries.Default);
         context.SetCustomStatus(progress with { Phase = RunPhase.Finished, Cost = outcome.Cost, CostAtEnd = outcome.Cost });
         return outcome;
     }
 
+    /// <summary>Has whoever the request names told, by an orchestration of its own: an orchestration does not end before what it has called itself.</summary>
+    private static async Task Tell(TaskOrchestrationContext context, RlhfRunState state, RunEnd end, string? reason)
+    {
+        if (!state.Notifies) return;
+        try
+        {
+            var notice = new RunNotice($"{context.NewGuid():n}", state.RunId, end, context.CurrentUtcDateTime, reason);
+            await context.CallActivityAsync(FunctionNames.BeginNotice, notice, ActivityRetries.Default);
+        }
+        catch (TaskFailedException)
+        {
+            // The run has ended as it has, told or not.
+        }
+    }
+
     /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>
     private static async Task<RlhfRunState> StartAgain(TaskOrchestrationContext context, RlhfRunState state)
     {
+        context.SetCustomStatus(state.Progress);
         int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
         return AtCheckpoint(state, step) with { IsRestarted = false };
     }
@@ -182,11 +269,12 @@ public static class RlhfRun
         return state with
         {
             Step = step,
+            UnderWay = null,
             Prepared = null,
             Progress = state.Progress is { } progress ? progress with
             {
                 Step = step,
-                LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, its alarm is not either
+                LastStep = step == state.Step ? progress.LastStep : null, // where no step is lost, neither is why it stops
             } : null,
         };
     }

@@ -40,7 +40,14 @@ internal static class LivePage
 
     private static Html Notices(RunView run)
     {
-        string?[] notices = [run.Failure, run.Progress?.LastStep?.Alarm is { } alarm ? $"The run stops itself. {alarm}" : null, run.Progress?.Retreat, run.Progress?.NothingToUnlearn];
+        string?[] notices =
+        [
+            run.Failure,
+            run.Progress?.LastStep?.Alarm is { } alarm ? $"The run stops itself after an alarm. {alarm}" : null,
+            run.Progress?.LastStep?.Limit is { } limit ? $"The run stops at its limit. {limit}" : null,
+            run.Progress?.Retreat,
+            run.Progress?.NothingToUnlearn,
+        ];
         return $"{notices.OfType<string>().Select<string, Html>(notice => $"<p class=\"notice\">{notice}</p>\n")}";
     }
 

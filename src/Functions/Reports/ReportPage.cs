@@ -95,11 +95,13 @@ internal static class ReportPage
     private static Html Verdict(EvaluationReport report, RunRequest request, bool published)
     {
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
-        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {alarm}</p>\n" : Html.None;
+        Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself after an alarm. {alarm}</p>\n"
+            : report.Limit is { } limit ? $"<p class=\"notice\" role=\"note\">The run stopped at its limit, before its last step. {limit}</p>\n" : Html.None;
         string change = report.Direction == LabelDirection.Lower ? "fall" : "rise";
         string latest = published
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
             : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
+            : report.Limit is not null ? "adapters/latest was not moved here, since the run stopped at its limit."
             : request.Evaluation.MinHumanWinRate is { } least ? $"adapters/latest was not moved here: people decide. Let a campaign compare the run with what serves, and promote it by that: at least {least:P0} of their votes, by the lower end of the interval, must be for it."
             : $"adapters/latest was not moved here: {(report.Label is { } label ? $"{label} must {change}, and " : "")}ROUGE-L must keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         Html verdict = report is { Before.LabelProbability: { } before, After.LabelProbability: { } after }

@@ -13,12 +13,21 @@ public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
     private volatile Cached? _last;
 
     /// <summary>The checkpoint's files by name.</summary>
-    public async Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, CancellationToken cancellation)
+    public Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, CancellationToken cancellation)
     {
-        string path = BlobPaths.Checkpoint(runId, step);
-        if (_last is { } last && last.Path == path) return last.Files;
-        var files = await artifacts.ReadFilesAsync(path, cancellation);
-        _last = new Cached(path, files);
+        return ReadAsync(runId, step, optimizerSteps: 0, cancellation);
+    }
+
+    /// <summary>The same of the state on the way to the next checkpoint, after some steps of the optimizer.</summary>
+    public async Task<IReadOnlyDictionary<string, byte[]>> ReadAsync(string runId, int step, int optimizerSteps, CancellationToken cancellation)
+    {
+        string path = optimizerSteps == 0 ? BlobPaths.Checkpoint(runId, step) : BlobPaths.OptimizerState(runId, step, optimizerSteps);
+        // By what lies there now: a run that was deleted may come again under its id.
+        var made = (await artifacts.GetAsync<object>(path, cancellation)).Files;
+        if (_last is { } last && last.Made.SequenceEqual(made)) return last.Files;
+        var files = new Dictionary<string, byte[]>();
+        foreach (var file in made) files[file.Name] = await artifacts.ReadAsync(file, cancellation);
+        _last = new Cached(made, files);
         return files;
     }
 
@@ -33,5 +42,5 @@ public sealed class Checkpoints(ArtifactStore artifacts, BlobFiles blobs)
             .OrderBy(checkpoint => checkpoint.Step)];
     }
 
-    private sealed record Cached(string Path, IReadOnlyDictionary<string, byte[]> Files);
+    private sealed record Cached(IReadOnlyList<ArtifactFile> Made, IReadOnlyDictionary<string, byte[]> Files);
 }

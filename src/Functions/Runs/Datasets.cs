@@ -42,12 +42,13 @@ public sealed class Datasets(ArtifactStore artifacts)
 
     public async Task<PreparedDataset> GetAsync(string path, CancellationToken cancellation)
     {
-        if (_last is { } last && last.Path == path) return last.Dataset;
-        byte[] file = await artifacts.ReadFileAsync(path, PreparedDataset.FileName, cancellation);
-        var dataset = JsonSerializer.Deserialize<PreparedDataset>(file, ContractsJson.Options)!;
-        _last = new Cached(path, dataset);
+        // By what lies there now: a run that was deleted may come again under its id, with other data.
+        var file = await artifacts.GetFileAsync(path, PreparedDataset.FileName, cancellation);
+        if (_last is { } last && last.File == file) return last.Dataset;
+        var dataset = JsonSerializer.Deserialize<PreparedDataset>(await artifacts.ReadAsync(file, cancellation), ContractsJson.Options)!;
+        _last = new Cached(file, dataset);
         return dataset;
     }
 
-    private sealed record Cached(string Path, PreparedDataset Dataset);
+    private sealed record Cached(ArtifactFile File, PreparedDataset Dataset);
 }

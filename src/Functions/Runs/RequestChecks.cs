@@ -15,7 +15,8 @@ namespace RlhfFunctions.Runs;
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
 public sealed class RequestChecks(
-    SourceFiles sources, RewardRecords rewards, CampaignRecords campaigns, ComputeDevices devices, PriceSetting prices, RewardServices services)
+    SourceFiles sources, RewardRecords rewards, CampaignRecords campaigns, ComputeDevices devices, PriceSetting prices, RewardServices services,
+    RunNotices notices)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -40,6 +41,8 @@ public sealed class RequestChecks(
             found = found.Append(new Finding("compute.device", "is \"cuda\", but the machines that compute have no CUDA device. Ask for \"cpu\"."));
         if (request.Limits.MaxCost is not null && prices.Price is null)
             found = found.Append(new Finding("limits.maxCost", $"needs a price: set {Price.Setting} on the app, such as \"0.90 EUR\" for an hour of a replica."));
+        if (request.Notify is { } notify && notices.ProblemWith(notify.Url) is { } untold)
+            found = found.Append(new Finding("notify.url", untold));
         return found.GroupBy(finding => finding.Field).ToDictionary(field => field.Key, field => field.Select(finding => finding.Problem).Distinct().ToArray());
     }
 

@@ -24,7 +24,7 @@ public sealed class RunEstimates(RunRequests requests, ArtifactStore artifacts, 
         return estimate with
         {
             Like = like.Request.RunId,
-            Seconds = usage.PrepareSeconds + (usage.RolloutSeconds / request.Compute.RolloutShards) + usage.UpdateSeconds + usage.EvaluateSeconds,
+            Seconds = usage.PrepareSeconds + (usage.RolloutSeconds / request.Compute.RolloutShards) + (usage.UpdateSeconds / request.Compute.UpdateShards) + usage.EvaluateSeconds,
             Cost = CostEstimate.Before(request, like, prices.Price),
         };
     }

@@ -46,23 +46,28 @@ public sealed class RunRecords(
     {
         if (!await ExistsAsync(request.RunId!, cancellation) && await IsFullAsync(engine, cancellation)) return StartResult.TooMany;
         if (!await requests.TryRecordAsync(request, cancellation)) return StartResult.IdTaken;
-        await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, FirstState(request), cancellation);
+        await engine.StartOnceAsync(FunctionNames.RlhfRun, request.RunId!, await FirstStateAsync(request, cancellation), cancellation);
         return StartResult.Started;
     }
 
-    /// <summary>Where a run begins.</summary>
-    public RlhfRunState FirstState(RunRequest request)
+    /// <summary>Where a run that is recorded begins.</summary>
+    public async Task<RlhfRunState> FirstStateAsync(RunRequest request, CancellationToken cancellation)
     {
         var sources = new ModelSources(
             request.Model.Source, [.. (request.Reward?.Classifiers ?? []).Select(term => term.Source)], request.Evaluation.Judge, request.Model.Precision);
         return new RlhfRunState
         {
             RunId = request.RunId!,
+            CreatedAt = await requests.FindCreationTimeAsync(request.RunId!, cancellation),
+            Name = request.Name,
+            Tags = request.Tags,
             Sources = sources,
             Steps = request.Training.Steps,
             Shards = request.Compute.RolloutShards,
+            UpdateShards = request.Compute.UpdateShards,
             LearnsFromPreferences = request.Training is DpoSettings,
             Limits = request.Limits,
+            Notifies = request.Notify is not null,
             Price = prices.Price,
         };
     }
@@ -86,21 +91,26 @@ public sealed class RunRecords(
         };
     }
 
-    /// <summary>Runs, the newest first; the engine is asked once, for all of them.</summary>
+    /// <summary>Runs, the newest first. The engine is asked once, for all of them; storage is asked of those that it does not know.</summary>
     /// <exception cref="InvalidInputException">There is no run to begin after.</exception>
     public async Task<IReadOnlyList<RunListItem>> ListAsync(DurableTaskClient engine, RunListQuery query, CancellationToken cancellation)
     {
-        var all = await requests.ListAsync(cancellation);
+        var known = new Dictionary<string, (OrchestrationMetadata Instance, RlhfRunState? State)>();
+        await foreach (var instance in engine.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellation))
+        {
+            if (instance.Name == FunctionNames.RlhfRun) known[instance.InstanceId] = (instance, instance.ReadInputAs<RlhfRunState>());
+        }
+
+        var all = await requests.ListAsync(runId => known.GetValueOrDefault(runId).State?.CreatedAt, cancellation);
         int first = query.After is null ? 0 : all.Index().FirstOrDefault(run => run.Item.RunId == query.After, (-1, default)).Index + 1;
         if (query.After is not null && first == 0) throw new InvalidInputException($"after: no run has the id {query.After}. Give the last runId of the page before.");
-        var instances = new Dictionary<string, OrchestrationMetadata>();
-        await foreach (var instance in engine.GetAllInstancesAsync(new OrchestrationQuery { FetchInputsAndOutputs = true }).WithCancellation(cancellation))
-            instances[instance.InstanceId] = instance;
 
         var page = new List<RunListItem>();
         foreach (var some in all.Skip(first).Chunk(ReadAtOnce))
         {
-            var items = await Task.WhenAll(some.Select(run => ItemAsync(run.RunId, run.CreatedAt, instances.GetValueOrDefault(run.RunId), cancellation)));
+            var items = await Task.WhenAll(some.Select(run => known.GetValueOrDefault(run.RunId) is { State.CreatedAt: not null } there
+                ? Task.FromResult(ItemOf(run.RunId, run.CreatedAt, there.Instance, isFinished: false, there.State.Name, there.State.Tags))
+                : ReadItemAsync(run.RunId, run.CreatedAt, known.GetValueOrDefault(run.RunId).Instance, cancellation)));
             page.AddRange(items.Where(item => (query.Status ?? item.Status) == item.Status && (query.Tag is null || item.Tags?.Contains(query.Tag) == true)));
             if (page.Count >= query.Limit) break;
         }
@@ -108,7 +118,7 @@ public sealed class RunRecords(
         return [.. page.Take(query.Limit)];
     }
 
-    private async Task<RunListItem> ItemAsync(string runId, DateTimeOffset createdAt, OrchestrationMetadata? instance, CancellationToken cancellation)
+    private async Task<RunListItem> ReadItemAsync(string runId, DateTimeOffset createdAt, OrchestrationMetadata? instance, CancellationToken cancellation)
     {
         bool isFinished = false;
         RunRequest? request = null;
@@ -122,17 +132,26 @@ public sealed class RunRecords(
             // What is damaged keeps no run from being listed; who asks for the run itself is told.
         }
 
-        return new RunListItem(runId, StatusOf(instance, isFinished), createdAt, instance?.ReadCustomStatusAs<RunProgress>()) { Name = request?.Name, Tags = request?.Tags };
+        return ItemOf(runId, createdAt, instance, isFinished, request?.Name, request?.Tags);
+    }
+
+    private static RunListItem ItemOf(
+        string runId, DateTimeOffset createdAt, OrchestrationMetadata? instance, bool isFinished, string? name, IReadOnlyList<string>? tags)
+    {
+        return new RunListItem(runId, StatusOf(instance, isFinished), createdAt, instance?.ReadCustomStatusAs<RunProgress>()) { Name = name, Tags = tags };
     }
 
     /// <summary>What happened to a run, the oldest first, or null when there is no such run.</summary>
     public async Task<IReadOnlyList<RunEvent>?> FindEventsAsync(DurableTaskClient engine, string runId, CancellationToken cancellation)
     {
         if (await FindAsync(engine, runId, cancellation) is not { } run) return null;
+        var kept = await events.ReadAsync(runId, cancellation);
+        int told = kept.Reverse().TakeWhile(last => last.Kind is RunEventKind.Notified or RunEventKind.NotNotified).Count(); // after its end
         var all = new List<RunEvent> { new(run.CreatedAt!.Value, RunEventKind.Created, null) };
-        all.AddRange(await events.ReadAsync(runId, cancellation));
-        if (run.Outcome is { } outcome) all.Add(new(outcome.PublishedAt, RunEventKind.Finished, outcome.Alarm));
+        all.AddRange(kept.SkipLast(told));
+        if (run.Outcome is { } outcome) all.Add(new(outcome.PublishedAt, RunEventKind.Finished, outcome.Alarm ?? outcome.Limit));
         else if (run.Status == nameof(OrchestrationRuntimeStatus.Failed)) all.Add(new(run.UpdatedAt!.Value, RunEventKind.Failed, run.Failure));
+        all.AddRange(kept.TakeLast(told));
         return all;
     }
 
@@ -171,7 +190,8 @@ public sealed class RunRecords(
         return await metrics.ReadAsync(runId, first..(first + Math.Min(limit, steps - first)), cancellation);
     }
 
-    private async Task<bool> IsFullAsync(DurableTaskClient engine, CancellationToken cancellation)
+    /// <summary>Whether as many runs as are allowed have not ended.</summary>
+    public async Task<bool> IsFullAsync(DurableTaskClient engine, CancellationToken cancellation)
     {
         var unfinished = new OrchestrationQuery
         {

@@ -6,12 +6,14 @@ namespace RlhfFunctions.Runs;
 
 /// <summary>
 /// Lets go of what a run has left behind it: checkpoints and rollouts, but for the last few that its request keeps and for
-/// checkpoint 0, from which all can be made again.
+/// checkpoint 0, from which all can be made again; and gradients, as soon as their step's checkpoint is there.
 /// </summary>
 public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
 {
+    private const int DeletedAtOnce = 16;
+
     /// <summary>
-    /// After a step: deletes the one checkpoint and the one step's rollouts that fall out. No more than these, so that an activity
+    /// After a step: deletes the one checkpoint and the one step's rollouts that fall out, and its gradients. No more than these, so that an activity
     /// which is delivered late touches nothing that a run which went back needs.
     /// </summary>
     /// <param name="request">The run.</param>
@@ -26,6 +28,7 @@ public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
             await artifacts.DeleteAsync(BlobPaths.Checkpoint(runId, checkpoint), cancellation);
         int step = steps - 1 - request.Retention.Rollouts;
         if (step >= 0) await DeleteAsync(BlobPaths.Rollouts(runId, step), cancellation);
+        if (request.Compute.UpdateShards > 1) await DeleteAsync(BlobPaths.Update(runId, steps - 1), cancellation);
     }
 
     /// <summary>At the run's end: deletes all that should be gone.</summary>
@@ -42,6 +45,7 @@ public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
 
         foreach (int number in await NumbersAsync(BlobPaths.RolloutSteps(request.RunId!), cancellation))
         {
+            if (number < steps) await DeleteAsync(BlobPaths.Update(request.RunId!, number), cancellation);
             if (number < steps - request.Retention.Rollouts) await DeleteAsync(BlobPaths.Rollouts(request.RunId!, number), cancellation);
         }
     }
@@ -57,7 +61,9 @@ public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
     private async Task DeleteAsync(string folder, CancellationToken cancellation)
     {
         // Manifests first: an artefact is whole or not there.
-        var listed = await blobs.ListAsync(folder + "/", cancellation);
-        foreach (var blob in listed.OrderBy(blob => !blob.Path.EndsWith("/manifest.json", StringComparison.Ordinal))) await blobs.DeleteAsync(blob.Path, cancellation);
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = DeletedAtOnce, CancellationToken = cancellation };
+        var listed = (await blobs.ListAsync(folder + "/", cancellation)).ToLookup(blob => blob.Path.EndsWith("/manifest.json", StringComparison.Ordinal));
+        foreach (bool areManifests in new[] { true, false })
+            await Parallel.ForEachAsync(listed[areManifests], atOnce, async (blob, stop) => await blobs.DeleteAsync(blob.Path, stop));
     }
 }

@@ -7,32 +7,16 @@ using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Sources;
 
-/// <summary>
-/// The services that requests may have their responses scored by: <c>RlhfRewardHosts</c>, hosts as an address spells them, with the port
-/// where it is another than the scheme's, separated by commas. None, unless the app's owner names some: the app stands in a network that
-/// a request's author does not.
-/// </summary>
+/// <summary>The services that requests may have their responses scored by: on hosts that <c>RlhfRewardHosts</c> allows.</summary>
 public sealed class RewardServices(IConfiguration configuration) : IDisposable
 {
-    private readonly string[] _hosts = (configuration["RlhfRewardHosts"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-
-    private readonly HttpClient _http = new(new SocketsHttpHandler
-    {
-        AllowAutoRedirect = false, // or an allowed host could lead to any other
-        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-    })
-    {
-        Timeout = Timeout.InfiniteTimeSpan, // each request has its own
-        MaxResponseContentBufferSize = 1 << 20,
-    };
+    private readonly AllowedHosts _hosts = new(configuration, "RlhfRewardHosts");
+    private readonly HttpClient _http = AllowedHosts.Connect();
 
     /// <summary>What is wrong with a service's address, or null.</summary>
     public string? ProblemWith(string url)
     {
-        if (!Uri.TryCreate(url, UriKind.Absolute, out var address)) return $"\"{url}\" is no address.";
-        return _hosts.Contains(address.Authority, StringComparer.OrdinalIgnoreCase) ? null
-            : $"This app may not call {address.Authority}. Its owner allows hosts by the setting RlhfRewardHosts"
-                + (_hosts.Length == 0 ? ", which names none." : $": {string.Join(", ", _hosts)}.");
+        return _hosts.ProblemWith(url);
     }
 
     /// <exception cref="InvalidInputException">The service may not be called.</exception>

@@ -122,7 +122,7 @@ public sealed class HubStream(HubConnection hub, Uri address, HubSource source, 
     {
         if (bytes <= mostBytes) return;
         throw new InvalidInputException($"\"{file.Name}\" of \"{source}\" has more than the {mostBytes} bytes that this host takes. "
-            + "Name a smaller one, or raise the setting RlhfLimits__DataBytes (files of dialogues) or RlhfLimits__HubFileBytes (models).");
+            + "Name a smaller one, or raise the setting RlhfLimits__DataBytes (files of dialogues) or RlhfLimits__ModelFileBytes (models).");
     }
 
     private void Verify()

@@ -8,8 +8,10 @@ public static class ModelFiles
 {
     public const string Config = "config.json";
 
+    /// <summary>Which file each tensor is in, where there are several.</summary>
+    public const string Index = "model.safetensors.index.json";
+
     private const string Weights = "model.safetensors";
-    private const string Index = "model.safetensors.index.json";
     private const string Shards = "model-*.safetensors";
 
     private static readonly string[] Others =
@@ -33,6 +35,15 @@ public static class ModelFiles
     {
         return name is Weights or Index || FileSystemName.MatchesSimpleExpression(Shards, name, ignoreCase: false);
     }
+
+    /// <summary>Whether the loaders read a file of that name.</summary>
+    public static bool IsKnown(string name)
+    {
+        return name == Config || IsWeights(name) || Others.Contains(name);
+    }
+
+    /// <summary>All names that files of a model can have.</summary>
+    public static IEnumerable<string> Names => [Config, Weights, Index, Shards, .. Others];
 
     /// <summary>Those among some names, sorted.</summary>
     /// <param name="names">What there is; files in folders are none of them.</param>

@@ -122,13 +122,19 @@ public sealed class ArtifactStore(BlobFiles blobs)
         return files;
     }
 
+    /// <summary>The artefact's file of that name, as it was made; made anew it is another one.</summary>
+    /// <exception cref="CorruptArtifactException">The artefact is not there, or has no such file.</exception>
+    public async Task<ArtifactFile> GetFileAsync(string path, string name, CancellationToken cancellation)
+    {
+        var manifest = await GetAsync<object>(path, cancellation);
+        return manifest.Files.FirstOrDefault(file => file.Name == name) ?? throw new CorruptArtifactException($"{path}/{ManifestName}", $"names no {name}");
+    }
+
     /// <summary>The bytes of the artefact's file of that name, checked against its hash.</summary>
     /// <exception cref="CorruptArtifactException">The artefact or its file is not there, or not what was written.</exception>
     public async Task<byte[]> ReadFileAsync(string path, string name, CancellationToken cancellation)
     {
-        var manifest = await GetAsync<object>(path, cancellation);
-        var named = manifest.Files.FirstOrDefault(file => file.Name == name) ?? throw new CorruptArtifactException($"{path}/{ManifestName}", $"names no {name}");
-        return await ReadAsync(named, cancellation);
+        return await ReadAsync(await GetFileAsync(path, name, cancellation), cancellation);
     }
 
     /// <summary>One file's bytes, checked against its hash.</summary>

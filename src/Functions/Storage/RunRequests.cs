@@ -35,12 +35,20 @@ public sealed class RunRequests(BlobFiles blobs)
     }
 
     /// <summary>Every run and when it was asked for, the newest first.</summary>
-    public async Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(CancellationToken cancellation)
+    public Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(CancellationToken cancellation)
+    {
+        return ListAsync(_ => null, cancellation);
+    }
+
+    /// <summary>The same, in one read for five thousand runs of which it is known when.</summary>
+    /// <param name="known">When a run was asked for; null: its request is looked at.</param>
+    /// <param name="cancellation">Stops between reads.</param>
+    public async Task<IReadOnlyList<(string RunId, DateTimeOffset CreatedAt)>> ListAsync(Func<string, DateTimeOffset?> known, CancellationToken cancellation)
     {
         var runs = new List<(string RunId, DateTimeOffset CreatedAt)>();
         foreach (string[] some in (await blobs.ListFoldersAsync(BlobPaths.Runs, cancellation)).Chunk(ReadAtOnce))
         {
-            var times = await Task.WhenAll(some.Select(runId => FindCreationTimeAsync(runId, cancellation)));
+            var times = await Task.WhenAll(some.Select(async runId => known(runId) ?? await FindCreationTimeAsync(runId, cancellation)));
             runs.AddRange(some.Zip(times).Where(run => run.Second is not null).Select(run => (run.First, run.Second!.Value)));
         }
 

@@ -1,3 +1,5 @@
+using RlhfFunctions.Contracts;
+
 namespace RlhfFunctions.LocalHost.Cli;
 
 /// <summary>What all commands need to host the functions.</summary>
@@ -27,6 +29,7 @@ internal sealed record HostOptions(int Port, int AzuritePort, string DataFolder,
 /// <param name="OutputFolder">Where to write the artefacts as plain files; null: a folder named after the run, in the data folder.</param>
 /// <param name="Seed">Overrides the request's seed.</param>
 /// <param name="Seeds">A run for each of these instead of a single one; null: a single one.</param>
-/// <param name="Steps">Overrides the request's PPO steps.</param>
+/// <param name="Steps">Overrides the request's steps.</param>
+/// <param name="Algorithms">The seeds by each of these, with the sample request of each; null: by the request's own.</param>
 internal sealed record DemoOptions(
-    HostOptions Host, string RequestFile, string? OutputFolder, long? Seed, IReadOnlyList<long>? Seeds, int? Steps);
+    HostOptions Host, string RequestFile, string? OutputFolder, long? Seed, IReadOnlyList<long>? Seeds, int? Steps, IReadOnlyList<AlgorithmName>? Algorithms = null);

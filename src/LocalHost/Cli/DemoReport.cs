@@ -25,11 +25,17 @@ internal static class DemoReport
         var stages = report.SecondsByStage;
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
-        if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {alarm}[/]");
-        console.WriteLine(run.Outcome.Published
-            ? "adapters/latest now points to this run's adapter."
-            : $"adapters/latest was not moved: {(run.Outcome.Alarm is not null ? "an alarm stopped the run"
-                : report.Label is { } judged ? $"{judged} did not {(report.Direction == LabelDirection.Lower ? "fall" : "rise")}, or the summaries got worse" : "the summaries got worse")}.");
+        if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself after an alarm. {alarm}[/]");
+        if (run.Outcome.Limit is { } limit) console.MarkupLineInterpolated($"[yellow]The run stopped at its limit. {limit}[/]");
+        console.WriteLine(run.Outcome switch
+        {
+            { Published: true } => "adapters/latest now points to this run's adapter.",
+            { Alarm: not null } => "adapters/latest was not moved: an alarm stopped the run.",
+            { Limit: not null } => "adapters/latest was not moved: the run stopped at its limit.",
+            _ when report.Label is { } judged =>
+                $"adapters/latest was not moved: {judged} did not {(report.Direction == LabelDirection.Lower ? "fall" : "rise")}, or the summaries got worse.",
+            _ => "adapters/latest was not moved: the summaries got worse.",
+        });
         if (report.NothingToUnlearn is { } nothing) console.MarkupLineInterpolated($"[yellow]{nothing}[/]");
         WriteNextSteps(console, run, host, address);
     }

@@ -127,8 +127,12 @@ internal sealed class HostSession : IAsyncDisposable
 
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var start = StartAppAsync(gone.Token);
-        if (_azurite is not null) await Task.WhenAny(start, _azurite.WaitForEndAsync(gone.Token)); // nobody else looks after it meanwhile
-        if (!start.IsCompleted) await gone.CancelAsync();
+        if (_azurite is not null)
+        {
+            await Task.WhenAny(start, _azurite.WaitForEndAsync(gone.Token)); // nobody else looks after it meanwhile
+            if (!start.IsCompleted) await gone.CancelAsync();
+        }
+
         await start;
         await gone.CancelAsync();
     }

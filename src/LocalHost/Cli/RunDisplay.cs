@@ -73,8 +73,9 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         if (progress.Phase == RunPhase.Preparing) return "preparing models and dialogues";
         if (progress.Phase == RunPhase.Publishing) return "publishing the adapter";
         if (progress.Phase == RunPhase.Finished) return "finished";
+        if (progress is { Phase: RunPhase.Measuring, Step: 0 }) return "measuring the policy before";
         if (progress.Phase == RunPhase.Measuring)
-            return progress.Step == 0 ? "measuring the policy before" : $"measuring the policy after{(progress.LastStep?.Alarm is null ? "" : " an alarm")}";
+            return "measuring the policy after" + (progress.LastStep switch { { Alarm: not null } => " an alarm", { Limit: not null } => " the step that reached a limit", _ => "" });
         if (progress.LastStep is not { } step)
             return $"step 0 of {progress.Steps}{(progress.LabelBefore is { } before ? $" · {label} on held-out dialogues {before:F3}" : "")}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";

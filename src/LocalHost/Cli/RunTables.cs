@@ -47,6 +47,7 @@ internal static class RunTables
             ($"{run.Request.Evaluation.Label} after", run.Outcome?.LabelAfter is { } after ? $"{after:F3}" : null),
             ("published", run.Outcome is { } end ? end.Published ? "yes" : "no" : null),
             ("alarm", run.Outcome?.Alarm ?? progress?.LastStep?.Alarm),
+            ("limit", run.Outcome?.Limit ?? progress?.LastStep?.Limit),
             ("went back", progress?.Retreat),
             ("beware", progress?.NothingToUnlearn),
             ("failure", run.Failure),

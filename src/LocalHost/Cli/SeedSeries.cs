@@ -12,7 +12,11 @@ internal sealed class SeedSeries(RunClient client, DemoRun demo, DemoOptions opt
 {
     private const string Prefix = "seeds";
 
-    public async Task RunAsync(RunRequest request, IReadOnlyList<long> seeds, CancellationToken cancellation)
+    /// <param name="request">What all have in common.</param>
+    /// <param name="seeds">A run for each.</param>
+    /// <param name="folder">Theirs within the output folder.</param>
+    /// <param name="cancellation">Ends the watching.</param>
+    public async Task<IReadOnlyList<EvaluationReport>> RunAsync(RunRequest request, IReadOnlyList<long> seeds, string folder, CancellationToken cancellation)
     {
         var done = await FindUnderWayAsync(request, seeds, cancellation);
         string series = done?.Id ?? RunId.New(DateTimeOffset.UtcNow, Prefix);
@@ -23,16 +27,22 @@ internal sealed class SeedSeries(RunClient client, DemoRun demo, DemoOptions opt
             console.WriteLine($"Seed {seed}, {finished.Count + 1} of {seeds.Count}");
             if (done?.Seeds.Contains(seed) == true) console.WriteLine($"Run {runId} was begun before.");
             else await demo.StartAsync(request with { RunId = runId, Seed = seed }, cancellation);
-            finished.Add((await demo.FollowAsync(runId, $"seed-{seed}", cancellation)).Report);
+            finished.Add((await demo.FollowAsync(runId, Path.Combine(folder, $"seed-{seed}"), cancellation)).Report);
         }
 
         console.WriteLine();
         console.Write(SeedTable.Console(finished));
-        string markdown = SeedTable.Markdown(finished);
+        await ShowMarkdownAsync(SeedTable.Markdown(finished), console, options.OutputFolder, Path.Combine(folder, "seeds.md"), cancellation);
+        return finished;
+    }
+
+    /// <summary>Writes a table to be pasted, and to a file where there is a folder for it.</summary>
+    public static async Task ShowMarkdownAsync(string markdown, IAnsiConsole console, string? folder, string file, CancellationToken cancellation)
+    {
         console.WriteLine("\nThe same in Markdown:\n");
         await console.Profile.Out.Writer.WriteLineAsync(markdown); // unbroken, to be pasted
-        if (options.OutputFolder is not { } folder) return;
-        string path = Path.GetFullPath(Path.Combine(folder, "seeds.md"));
+        if (folder is null) return;
+        string path = Path.GetFullPath(Path.Combine(folder, file));
         await File.WriteAllTextAsync(path, markdown, cancellation);
         await console.Profile.Out.Writer.WriteLineAsync($"Also in {path}, beside a folder for each seed.");
     }

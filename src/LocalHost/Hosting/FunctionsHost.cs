@@ -45,6 +45,7 @@ internal sealed class FunctionsHost : IAsyncDisposable
         builder.Configuration["CONTAINER_NAME"] = null; // the extension would believe itself in a Linux Consumption plan
         builder.Logging.AddHostLog(isVerbose);
         builder.WebHost.UseUrls($"http://localhost:{port}");
+        builder.WebHost.ConfigureKestrel(server => server.Limits.MaxRequestBodySize = null); // the app has limits of its own
         builder.Services.AddHostTelemetry(builder.Configuration);
         builder.Services.AddHttpForwarder();
         builder.Services.AddSingleton<ITypeLocator>(new FunctionTypes(FunctionMethods.Define(worker.Functions.Values)));

@@ -15,6 +15,9 @@ public sealed class SafetensorsFile : IDisposable
     // The reference implementation's limit.
     private const long MaxHeaderLength = 100_000_000;
 
+    // The header's length.
+    private const int PrefixLength = 8;
+
     // Small: between tensors that stay, what was used for a moment leaves a hole in the heap.
     private const int ChunkLength = 1 << 20;
 
@@ -27,24 +30,10 @@ public sealed class SafetensorsFile : IDisposable
     {
         (Name, _handle, _bytes) = (name, handle, bytes);
         var length = handle is null ? bytes.Length : RandomAccess.GetLength(handle);
-        Span<byte> start = stackalloc byte[8];
-        if (length < start.Length)
-            throw new InvalidDataException($"{name}: {length} bytes are no safetensors file. Fetch it again.");
-        Read(0, start);
-        RefusePickle(start);
-        if (start.SequenceEqual("version "u8))
-            throw new InvalidDataException(
-                $"{name} is only a pointer of Git LFS, not the file itself: run 'git lfs pull' where it was cloned, or download the file.");
-        var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
-        if (headerLength > MaxHeaderLength)
-            throw new InvalidDataException(
-                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: "
-                + "this is no safetensors file. Fetch it again.");
-        if ((long)headerLength > length - start.Length)
-            throw new InvalidDataException(
-                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): "
-                + "it is cut off. Fetch it again.");
-        var json = new byte[headerLength];
+        Span<byte> start = stackalloc byte[PrefixLength];
+        if (length >= start.Length)
+            Read(0, start);
+        var json = new byte[HeaderLength(name, start, length)];
         Read(start.Length, json);
         _dataStart = start.Length + json.Length;
         _header = SafetensorsHeader.Parse(name, json, length - _dataStart);
@@ -75,6 +64,21 @@ public sealed class SafetensorsFile : IDisposable
             handle.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Checks by a file's header that it is whole; nothing behind the header is read.</summary>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="content">The file from its start.</param>
+    /// <param name="length">Bytes of the file.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="InvalidDataException">It is cut off, damaged, or no such file.</exception>
+    public static async Task CheckAsync(string name, Stream content, long length, CancellationToken cancellation)
+    {
+        var start = new byte[PrefixLength];
+        await content.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancellation);
+        var json = new byte[HeaderLength(name, start, length)];
+        await content.ReadExactlyAsync(json, cancellation);
+        SafetensorsHeader.Parse(name, json, length - start.Length - json.Length);
     }
 
     /// <summary>Reads a file that is in memory already.</summary>
@@ -185,11 +189,32 @@ public sealed class SafetensorsFile : IDisposable
         ? entry
         : throw new KeyNotFoundException($"{Name} holds no tensor '{name}'.");
 
-    private void RefusePickle(ReadOnlySpan<byte> start)
+    /// <summary>How long the header is, by the bytes before it.</summary>
+    private static int HeaderLength(string name, ReadOnlySpan<byte> start, long length)
+    {
+        if (length < start.Length)
+            throw new InvalidDataException($"{name}: {length} bytes are no safetensors file. Fetch it again.");
+        RefusePickle(name, start);
+        if (start.SequenceEqual("version "u8))
+            throw new InvalidDataException(
+                $"{name} is only a pointer of Git LFS, not the file itself: run 'git lfs pull' where it was cloned, or download the file.");
+        var headerLength = BinaryPrimitives.ReadUInt64LittleEndian(start);
+        if (headerLength > MaxHeaderLength)
+            throw new InvalidDataException(
+                $"{name}: announces a header of {headerLength} bytes, more than the {MaxHeaderLength} allowed: "
+                + "this is no safetensors file. Fetch it again.");
+        if ((long)headerLength > length - start.Length)
+            throw new InvalidDataException(
+                $"{name}: the header of {headerLength} bytes goes past the end of the file ({length} bytes): "
+                + "it is cut off. Fetch it again.");
+        return (int)headerLength;
+    }
+
+    private static void RefusePickle(string name, ReadOnlySpan<byte> start)
     {
         // A zip archive (PyTorch 1.6 and later) or a bare pickle of protocol 2 to 5 (before). As a header length either would be absurd.
         if (start.StartsWith("PK\u0003\u0004"u8) || (start[0] == 0x80 && start[1] is >= 2 and <= 5 && start[7] != 0))
-            throw PickleRefused(Name);
+            throw PickleRefused(name);
     }
 
     private void Read(long position, Span<byte> target)

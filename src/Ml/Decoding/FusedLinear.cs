@@ -20,7 +20,7 @@ internal sealed unsafe class FusedLinear : IDisposable
     public FusedLinear(LinearLayer layer, bool isExact)
     {
         _weight = layer.Rows!;
-        _integers = !isExact && IntegerProducts.IsSupported ? _weight as Nf4Rows : null;
+        _integers = isExact ? null : _weight as Nf4Rows;
         if (layer.Bias is not null)
         {
             _biasNumbers = layer.Bias.to(ScalarType.Float32, copy: true).DetachFromDisposeScope();

@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
 using static TorchSharp.torch;
 
@@ -44,7 +45,7 @@ public abstract class Algorithm(TrainingSettings settings)
     /// <summary>What the epochs of a step pursue, once and for all of them.</summary>
     /// <param name="batch">The step's samples, padded.</param>
     /// <param name="samples">The same.</param>
-    /// <param name="state">Changed where the algorithm remembers scores.</param>
+    /// <param name="state">As it was before the step.</param>
     internal abstract Objective Prepare(RolloutTensors batch, IReadOnlyList<RolloutSample> samples, TrainingState state);
 
     /// <summary>Adam's learning rate for the value head.</summary>
@@ -66,14 +67,20 @@ public abstract class Algorithm(TrainingSettings settings)
 /// <summary>What the epochs of a step pursue.</summary>
 /// <param name="Units">Rows that stay together in a mini-batch: each sample for itself, or the two sides of a preference.</param>
 /// <param name="Scores">What is learned from, one number a sample; empty where nothing is scored.</param>
-/// <param name="Loss">The loss of a scored mini-batch, whose rows stand in a tensor [b].</param>
-internal sealed record Objective(int[][] Units, double[] Scores, Func<MiniBatch, Tensor, WholeStep, Loss> Loss)
+/// <param name="Loss">
+/// The loss of a scored mini-batch, whose rows stand in a tensor [b]. A unit's gradient depends on no other unit's scores, only on how many
+/// and how long the others are: that is what lets an update be split.
+/// </param>
+internal sealed record Objective(int[][] Units, double[] Scores, Func<TokenScores, Tensor, WholeStep, Loss> Loss)
 {
     /// <summary>Numbers of the whole step, by metric name.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
 
     /// <summary>Tokens that are learned from in each row.</summary>
     public required long[] Tokens { get; init; }
+
+    /// <summary>Moments of all scores so far, this step's included; null where the algorithm does not remember them.</summary>
+    public RunningMoments? ScoreMoments { get; init; }
 
     /// <summary>Each of some samples for itself.</summary>
     public static int[][] Singly(IEnumerable<int> rows) => [.. rows.Select(row => (int[])[row])];

@@ -6,11 +6,21 @@ using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Learning;
 
+/// <summary>A mini-batch whose samples have been through the policy, wherever that was.</summary>
+internal interface IScoredBatch : IDisposable
+{
+    /// <summary>What came out.</summary>
+    TokenScores Scores { get; }
+
+    /// <summary>Adds to the parameters' gradients those of a loss of <see cref="Scores"/>.</summary>
+    void Backward(Tensor loss);
+}
+
 /// <summary>
 /// Some samples on their way through the policy and back. Their rows are dealt to as many threads as there are; the loss is taken of
 /// all of them together, and the threads' gradients are summed in a fixed order, so that no bit depends on who was first.
 /// </summary>
-internal sealed class MiniBatch : IDisposable
+internal sealed class MiniBatch : IScoredBatch
 {
     private readonly TrainedPolicy _policy;
     private readonly Part[] _parts;
@@ -21,23 +31,16 @@ internal sealed class MiniBatch : IDisposable
         (_policy, _parts) = (policy, parts);
         var dealt = parts.SelectMany(part => part.Rows).ToArray();
         _places = tensor(Array.ConvertAll(rows, row => (long)Array.IndexOf(dealt, row)), device: policy.Device);
-        Length = parts.Max(part => part.LogProbs.shape[1]);
-        LogProbs = Joined(part => part.LogProbs).requires_grad_();
-        Values = policy.ValueHead is null ? null : Joined(part => part.Values!).requires_grad_();
-        Entropy = Joined(part => part.Entropy);
+        using var noGrad = no_grad();
+        var scores = TokenScores.Joined([.. parts.Select(part => part.Scores)]);
+        Scores = new(
+            Asked(scores.LogProbs).requires_grad_(), scores.Values is { } values ? Asked(values).requires_grad_() : null, Asked(scores.Entropy));
+
+        Tensor Asked(Tensor x) => x.index_select(0, _places).detach(); // [b, R] in the order that was asked for
     }
 
-    /// <summary>R: the longest response.</summary>
-    public long Length { get; }
-
-    /// <summary>log π of each response token, from which a loss's gradient flows back. [b, R]</summary>
-    public Tensor LogProbs { get; }
-
-    /// <summary>The values, likewise; null of a policy without a value head. [b, R]</summary>
-    public Tensor? Values { get; }
-
-    /// <summary>Of the distribution of each token, without a gradient. [b, R]</summary>
-    public Tensor Entropy { get; }
+    /// <inheritdoc/>
+    public TokenScores Scores { get; }
 
     /// <summary>Scores samples.</summary>
     /// <param name="policy">The policy.</param>
@@ -61,13 +64,14 @@ internal sealed class MiniBatch : IDisposable
         }
     }
 
-    /// <summary>Adds to the parameters' gradients what the gradients of <see cref="LogProbs"/> and <see cref="Values"/> come from.</summary>
-    public void Backward()
+    /// <inheritdoc/>
+    public void Backward(Tensor loss)
     {
         using var scope = NewDisposeScope();
+        loss.backward();
         var trained = _policy.Parameters.Select(named => named.Value).Where(parameter => parameter.requires_grad).ToArray();
         var gradients = new Tensor[]?[_parts.Length];
-        var (logProbs, values) = (Dealt(LogProbs.grad!), Values is null ? null : Dealt(Values.grad!));
+        var (logProbs, values) = (Dealt(Scores.LogProbs.grad!), Scores.Values is null ? null : Dealt(Scores.Values.grad!));
         var starts = _parts.Select((_, i) => _parts.Take(i).Sum(part => part.Rows.Length)).ToArray();
         try
         {
@@ -103,18 +107,11 @@ internal sealed class MiniBatch : IDisposable
         return [.. Enumerable.Range(0, parts).Select(part => byLength.Where((_, i) => i % parts == part).ToArray())];
     }
 
-    private Tensor Joined(Func<Part, Tensor> column)
-    {
-        using var noGrad = no_grad();
-        var dealt = cat([.. _parts.Select(part => nn.functional.pad(column(part), [0, Length - column(part).shape[1]]))], 0); // [b, R]
-        return dealt.index_select(0, _places).detach();
-    }
-
     /// <summary>Rows in the parts' order. [b, R] → [b, R]</summary>
     private Tensor Dealt(Tensor rows) => rows.index_select(0, _places.argsort());
 
     /// <summary>One thread's rows; its tensors belong to no dispose scope, because scopes belong to threads.</summary>
-    private sealed record Part(int[] Rows, Tensor LogProbs, Tensor? Values, Tensor Entropy) : IDisposable
+    private sealed record Part(int[] Rows, TokenScores Scores) : IDisposable
     {
         public static Part Score(TrainedPolicy policy, RolloutSample[] samples, int[] rows, double temperature)
         {
@@ -123,15 +120,14 @@ internal sealed class MiniBatch : IDisposable
                 Array.ConvertAll(samples, sample => sample.Query), Array.ConvertAll(samples, sample => sample.Response), policy.Device);
             var scored = policy.Score(sequences, temperature);
             return new(
-                rows, scored.LogProbs.DetachFromDisposeScope(), scored.Values?.DetachFromDisposeScope(),
-                scored.Entropy.DetachFromDisposeScope());
+                rows, new(scored.LogProbs.DetachFromDisposeScope(), scored.Values?.DetachFromDisposeScope(), scored.Entropy.DetachFromDisposeScope()));
         }
 
         public Tensor[] Backward(Parameter[] trained, Tensor logProbs, Tensor? values, int firstRow)
         {
             using var scope = NewDisposeScope();
-            var outputs = new[] { (Tensor: LogProbs, Gradient: logProbs), (Tensor: Values ?? LogProbs, Gradient: values ?? logProbs) }
-                .Take(Values is null ? 1 : 2).Where(output => output.Tensor.requires_grad).ToArray(); // while the value head warms up, the policy has no gradient
+            var outputs = new[] { (Tensor: Scores.LogProbs, Gradient: logProbs), (Tensor: Scores.Values ?? Scores.LogProbs, Gradient: values ?? logProbs) }
+                .Take(Scores.Values is null ? 1 : 2).Where(output => output.Tensor.requires_grad).ToArray(); // while the value head warms up, the policy has no gradient
             var gradients = autograd.grad(
                 [.. outputs.Select(output => output.Tensor)], [.. trained],
                 [.. outputs.Select(output => output.Gradient.narrow(0, firstRow, Rows.Length).narrow(1, 0, output.Tensor.shape[1]))]);
@@ -140,9 +136,9 @@ internal sealed class MiniBatch : IDisposable
 
         public void Dispose()
         {
-            LogProbs.Dispose();
-            Values?.Dispose();
-            Entropy.Dispose();
+            Scores.LogProbs.Dispose();
+            Scores.Values?.Dispose();
+            Scores.Entropy.Dispose();
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Foundations;
 using RlhfFunctions.Ml.Policy;
 using RlhfFunctions.Ml.Rollout;
@@ -14,8 +15,23 @@ namespace RlhfFunctions.Ml.Learning;
 /// loss or gradient is not finite is skipped (there its zeroed loss still moves weights by Adam's momentum); reward whitening
 /// does not leak out of the padding; the learning rate may fall linearly, and the value head may have its own and learn alone first.
 /// </summary>
-public static class PolicyUpdate
+/// <remarks>
+/// <see cref="Run"/> does it all. It can also be done in pieces by many: for each step of the optimizer the <see cref="Gradient"/> of every
+/// shard and one <see cref="Descend(IReadOnlyList{byte[]}, CancellationToken)"/>, until that was the last; then <see cref="Finish()"/>.
+/// That comes to the same but for the order in which gradients are added up.
+/// </remarks>
+/// <param name="policy">Changed in place.</param>
+/// <param name="state">Changed in place.</param>
+/// <param name="samples">The step's rollouts, all shards together, or its preferences.</param>
+/// <param name="algorithm">What is learned from them.</param>
+/// <param name="epochOrder">Epoch and a count → a permutation of so many.</param>
+/// <param name="log">How far the step has come.</param>
+public sealed class PolicyUpdate(
+    TrainedPolicy policy, TrainingState state, IReadOnlyList<RolloutSample> samples, Algorithm algorithm, Func<int, int, int[]> epochOrder,
+    UpdateLog log)
 {
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+
     /// <summary>The order in which each epoch of a step visits what it learns from.</summary>
     public static Func<int, int, int[]> EpochOrder(ulong runSeed, int step) =>
         (epoch, count) => Seeds.Permutation(Seeds.Derive(runSeed, "order", step, epoch), count);
@@ -33,43 +49,92 @@ public static class PolicyUpdate
     {
         using var stage = Stage.Begin("update");
         using var scope = NewDisposeScope();
-        var clock = Stopwatch.StartNew();
-        var settings = algorithm.Settings;
+        var log = new UpdateLog();
+        var update = new PolicyUpdate(policy, state, samples, algorithm, epochOrder, log);
 
         // 1. rewards, advantages, and what else the algorithm learns from, once for all epochs
         var batch = RolloutTensors.Of(samples, policy.Device);
         var objective = algorithm.Prepare(batch, samples, state);
 
         // 2. epochs of mini-batches
-        var log = new LossLog();
-        var learningRates = LearningRates(policy, state, algorithm);
-        using var frozen = state.Step < algorithm.ValueWarmupSteps ? policy.WithAdapterFrozen() : null;
-        if (state.Step == algorithm.ValueWarmupSteps)
-            state.Optimizer.Restart(); // or the warm-up's step count would belie the adapter's moments
-        try
+        for (var epoch = 0; epoch < algorithm.Settings.Epochs && !update.IsFarEnough; epoch++)
         {
-            for (var epoch = 0; epoch < settings.Epochs; epoch++)
+            using var pass = Stage.Begin("epoch");
+            foreach (var rows in update.Steps(objective, epoch))
+                update.Descend(objective, rows, miniBatch => MiniBatch.Score(policy, samples, rows.Rows(miniBatch), algorithm.Temperature), cancellationToken);
+        }
+        return update.Finish(batch, objective);
+    }
+
+    private bool IsFarEnough => log.Latest is { } latest && algorithm.IsFarEnough(latest);
+
+    /// <summary>The gradient of a shard's part of the step of the optimizer that is to be made next. Nothing is changed.</summary>
+    /// <param name="shard">Which one, from 0.</param>
+    /// <param name="shards">Of how many; one that has no rows hands on an empty file.</param>
+    /// <param name="cancellationToken">Looked at between mini-batches.</param>
+    /// <returns>A file for <see cref="Descend(IReadOnlyList{byte[]}, CancellationToken)"/>.</returns>
+    public byte[] Gradient(int shard, int shards, CancellationToken cancellationToken)
+    {
+        using var stage = Stage.Begin("gradient");
+        using var scope = NewDisposeScope();
+        var objective = algorithm.Prepare(RolloutTensors.Of(samples, policy.Device), samples, state);
+        var file = new Dictionary<string, Tensor>();
+        if (NextStep(objective) is not { } step)
+            return SafetensorsFile.Write(file);
+
+        var whole = step.Whole(objective.Tokens);
+        return Learning(() =>
+        {
+            foreach (var (miniBatch, above, rows, below) in step.Part(shard, shards))
             {
-                using var pass = Stage.Begin("epoch");
-                var units = Array.ConvertAll(epochOrder(epoch, objective.Units.Length), place => objective.Units[place]);
-                foreach (var step in units.Chunk(settings.MiniBatchSize * settings.GradientAccumulationSteps))
-                    Descend(policy, state, samples, algorithm, objective, step, learningRates, log, cancellationToken);
-                if (log.Latest is { } latest && algorithm.IsFarEnough(latest))
-                    break;
+                cancellationToken.ThrowIfCancellationRequested();
+                using var scored = MiniBatch.Score(policy, samples, rows, algorithm.Temperature);
+                var all = step.Rows(miniBatch);
+                var scores = scored.Scores.Among(above, below, all.Max(row => samples[row].Response.Length));
+                scored.Backward(objective.Loss(scores, Ids(all), whole).Total);
+                GradientFile.Take(file, miniBatch, scored.Scores, policy);
             }
-        }
-        catch
-        {
-            state.Optimizer.ClearGradients(); // or the policy's next update would begin with them
-            throw;
-        }
+            return SafetensorsFile.Write(file);
+        });
+    }
 
+    /// <summary>Makes the next step of the optimizer from the gradients of all shards, and notes it in the log.</summary>
+    /// <param name="gradients">What <see cref="Gradient"/> gave for each shard, the first first.</param>
+    /// <param name="cancellationToken">Looked at between mini-batches.</param>
+    /// <returns>Whether there is none behind it.</returns>
+    /// <exception cref="InvalidDataException">The gradients are not those of this step of the optimizer.</exception>
+    public bool Descend(IReadOnlyList<byte[]> gradients, CancellationToken cancellationToken)
+    {
+        using var stage = Stage.Begin("descend");
+        using var scope = NewDisposeScope();
+        var objective = algorithm.Prepare(RolloutTensors.Of(samples, policy.Device), samples, state);
+        if (NextStep(objective) is not { } step)
+            return true;
+
+        var files = gradients.Select((bytes, shard) => SafetensorsFile.Read(bytes, $"gradient {shard}")).ToArray();
+        Descend(objective, step, miniBatch => GradientFile.Gather(files, miniBatch, policy), cancellationToken);
+        log.Seconds += _clock.Elapsed.TotalSeconds;
+        return NextStep(objective) is null;
+    }
+
+    /// <summary>The statistics of the steps of the optimizer that were made, and the training state after them.</summary>
+    public StepStats Finish()
+    {
+        using var scope = NewDisposeScope();
+        var batch = RolloutTensors.Of(samples, policy.Device);
+        return Finish(batch, algorithm.Prepare(batch, samples, state));
+    }
+
+    private StepStats Finish(RolloutTensors batch, Objective objective)
+    {
         // 3. statistics, with the coefficient that was used
-        var stats = StepStats.Of(samples, algorithm, objective, batch, log, state.KlCoefficient, learningRates[0], clock.Elapsed);
+        log.Seconds += _clock.Elapsed.TotalSeconds;
+        var stats = StepStats.Of(samples, algorithm, objective, batch, log, state.KlCoefficient, LearningRates()[0]);
 
-        // 4. the KL coefficient of the next step
+        // 4. the KL coefficient of the next step, and the moments of its scores
         if (stats.Metrics.TryGetValue(MetricNames.Kl, out var sequenceKl)) // absent when not finite
             state.KlCoefficient = algorithm.NextKlCoefficient(state.KlCoefficient, sequenceKl, samples.Count);
+        state.ScoreMoments = objective.ScoreMoments ?? state.ScoreMoments;
 
         // 5. whether the run has gone too far
         state.FirstResponseLength ??= stats.Metrics[MetricNames.ResponseLengthMean];
@@ -78,35 +143,68 @@ public static class PolicyUpdate
         return stats with { Alarm = alarm };
     }
 
-    /// <summary>One optimizer step: the gradient of the loss of <paramref name="units"/>, mini-batch by mini-batch.</summary>
-    private static void Descend(
-        TrainedPolicy policy, TrainingState state, IReadOnlyList<RolloutSample> samples, Algorithm algorithm, Objective objective,
-        int[][] units, double[] learningRates, LossLog log, CancellationToken cancellationToken)
-    {
-        int[][] miniBatches = [.. units.Chunk(algorithm.Settings.MiniBatchSize).Select(miniBatch => miniBatch.SelectMany(unit => unit).ToArray())];
-        var whole = new WholeStep(units.Length, miniBatches.Sum(rows => rows.Sum(row => objective.Tokens[row])), miniBatches.Length);
-        var contributions = 0;
-        foreach (var rows in miniBatches)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using var scored = MiniBatch.Score(policy, samples, rows, algorithm.Temperature);
-            var rowIds = tensor(Array.ConvertAll(rows, row => (long)row), device: policy.Device); // [b]
+    /// <summary>An epoch's steps of the optimizer.</summary>
+    private OptimizerRows[] Steps(Objective objective, int epoch) => OptimizerRows.Cut(
+        Array.ConvertAll(epochOrder(epoch, objective.Units.Length), place => objective.Units[place]),
+        algorithm.Settings.MiniBatchSize, algorithm.Settings.GradientAccumulationSteps);
 
-            var loss = objective.Loss(scored, rowIds, whole);
-            var isSound = loss.IsSound(algorithm.LargestRatio);
-            log.Add(loss, isSound);
-            if (!isSound)
-                continue;
-            loss.Total.backward();
-            scored.Backward();
-            contributions++;
-        }
-        if (contributions > 0 && !state.Optimizer.Step(learningRates, algorithm.Settings.MaxGradientNorm))
-            log.Skipped += contributions;
+    /// <summary>What the next step of the optimizer learns from; null: all were made.</summary>
+    private OptimizerRows? NextStep(Objective objective)
+    {
+        var samplesOfStep = algorithm.Settings.MiniBatchSize * algorithm.Settings.GradientAccumulationSteps;
+        var stepsOfEpoch = (objective.Units.Length + samplesOfStep - 1) / samplesOfStep;
+        if (log.OptimizerSteps == stepsOfEpoch * algorithm.Settings.Epochs)
+            return null;
+        var (epoch, step) = Math.DivRem(log.OptimizerSteps, stepsOfEpoch);
+        return step == 0 && IsFarEnough ? null : Steps(objective, epoch)[step];
     }
 
-    private static double[] LearningRates(TrainedPolicy policy, TrainingState state, Algorithm algorithm)
+    /// <summary>One step of the optimizer: the gradient of its mini-batches' losses, one after another.</summary>
+    private void Descend(Objective objective, OptimizerRows step, Func<int, IScoredBatch> score, CancellationToken cancellationToken)
+    {
+        if (log.OptimizerSteps == 0 && state.Step == algorithm.ValueWarmupSteps)
+            state.Optimizer.Restart(); // or the warm-up's step count would belie the adapter's moments
+        var whole = step.Whole(objective.Tokens);
+        Learning(() =>
+        {
+            var contributions = 0;
+            for (var miniBatch = 0; miniBatch < step.MiniBatches.Length; miniBatch++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                using var scope = NewDisposeScope();
+                using var scored = score(miniBatch);
+                var loss = objective.Loss(scored.Scores, Ids(step.Rows(miniBatch)), whole);
+                var isSound = loss.IsSound(algorithm.LargestRatio);
+                log.Add(loss, isSound);
+                if (!isSound)
+                    continue;
+                scored.Backward(loss.Total);
+                contributions++;
+            }
+            if (contributions > 0 && !state.Optimizer.Step(LearningRates(), algorithm.Settings.MaxGradientNorm))
+                log.Skipped += contributions;
+            return ++log.OptimizerSteps;
+        });
+    }
+
+    /// <summary>Some work that leaves gradients; while the value head warms up, of it alone.</summary>
+    private T Learning<T>(Func<T> work)
+    {
+        using var frozen = state.Step < algorithm.ValueWarmupSteps ? policy.WithAdapterFrozen() : null;
+        try
+        {
+            return work();
+        }
+        catch
+        {
+            state.Optimizer.ClearGradients(); // or the policy's next update would begin with them
+            throw;
+        }
+    }
+
+    private Tensor Ids(int[] rows) => tensor(Array.ConvertAll(rows, row => (long)row), device: policy.Device); // [b]
+
+    private double[] LearningRates()
     {
         var share = Adam.LearningRateShare(state.Step, algorithm.Settings);
         return [.. policy.Parameters.Select(named =>

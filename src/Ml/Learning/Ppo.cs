@@ -78,7 +78,6 @@ public sealed class Ppo(PpoSettings settings, GenerationSettings generation) : A
     {
         // scores: missing ends, scaling and clipping
         var (scores, moments) = Scores.Apply(Scores.Charged(samples, settings.MissingEosPenalty), state.ScoreMoments, settings);
-        state.ScoreMoments = moments;
 
         // rewards: the KL penalty at every token, the score at the last
         var column = tensor(scores, float32, batch.LogProbs.device); // [B]
@@ -93,6 +92,7 @@ public sealed class Ppo(PpoSettings settings, GenerationSettings generation) : A
             LossOf(scored.LogProbs, scored.Values!, scored.Entropy, targets.Rows(rows, scored.Length), settings, whole))
         {
             Tokens = [.. samples.Select(sample => (long)sample.Response.Length)],
+            ScoreMoments = moments,
             Metrics = new Dictionary<string, double>
             {
                 [MetricNames.NonScoreReward] = -state.KlCoefficient * Masked.Mean(batch.KlPenalties, batch.IsResponseToken).item<float>(),

@@ -18,8 +18,8 @@ public sealed record StepStats(IReadOnlyDictionary<string, double> Metrics, floa
 
     /// <summary>Gathers them.</summary>
     internal static StepStats Of(
-        IReadOnlyList<RolloutSample> samples, Algorithm algorithm, Objective objective, RolloutTensors batch, LossLog log, double klCoefficient,
-        double learningRate, TimeSpan elapsed)
+        IReadOnlyList<RolloutSample> samples, Algorithm algorithm, Objective objective, RolloutTensors batch, UpdateLog log, double klCoefficient,
+        double learningRate)
     {
         using var scope = NewDisposeScope();
         var isToken = batch.IsResponseToken; // [B, R]
@@ -28,7 +28,7 @@ public sealed record StepStats(IReadOnlyDictionary<string, double> Metrics, floa
             [MetricNames.KlCoefficient] = klCoefficient,
             [MetricNames.LearningRate] = learningRate,
             [MetricNames.SkippedMiniBatches] = log.Skipped,
-            [MetricNames.UpdateSeconds] = elapsed.TotalSeconds,
+            [MetricNames.UpdateSeconds] = log.Seconds,
         };
         Spread(MetricNames.QueryLengthMean, MetricNames.QueryLengthDeviation, samples.Select(sample => (double)sample.Query.Length));
         Spread(

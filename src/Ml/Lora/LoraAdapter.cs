@@ -114,7 +114,7 @@ public sealed class LoraAdapter : IDisposable
     }
 
     /// <summary>Adds the branches to the weights, B·A computed in float32; the model then needs no adapter.</summary>
-    /// <exception cref="NotSupportedException">The weights are bfloat16 or 4-bit.</exception>
+    /// <exception cref="NotSupportedException">The weights are bfloat16 or 4-bit, or other models have the same.</exception>
     public void Merge() => Merge(isMerged: true);
 
     /// <summary>Takes the branches off the weights again, up to rounding.</summary>
@@ -135,6 +135,8 @@ public sealed class LoraAdapter : IDisposable
     {
         if (IsMerged == isMerged)
             throw new InvalidOperationException(isMerged ? "The adapter is merged already." : "The adapter is not merged.");
+        if (Model.SharesWeights)
+            throw new NotSupportedException("Other models compute with the same weights: load the model once more to merge an adapter into it.");
         foreach (var branch in _branches)
             if (branch.Layer is not DenseLinear { Weight.dtype: ScalarType.Float32 or ScalarType.Float16 })
                 throw new NotSupportedException(

@@ -102,6 +102,19 @@ public sealed class LlamaForCausalLm : nn.Module
         }
     }
 
+    /// <summary>
+    /// Another model of the same frozen weights, which may have an adapter of its own: whatever their number, the weights are in memory
+    /// once, until the last of the models is disposed.
+    /// </summary>
+    public LlamaForCausalLm Share()
+    {
+        SharesWeights = true;
+        return new LlamaForCausalLm(Config, new SharedWeights(this)) { Recomputes = Recomputes, SharesWeights = true };
+    }
+
+    /// <summary>Whether others may compute with the same weights, so that they must stay as they are.</summary>
+    internal bool SharesWeights { get; private set; }
+
     /// <summary>The hidden states after the final norm.</summary>
     /// <param name="inputIds">[B, T] int64</param>
     /// <param name="positions">[B, T] or [1, T] int64; null: 0 … T−1, after what is cached.</param>

@@ -28,9 +28,6 @@ internal static unsafe class IntegerProducts
 
     private const int Lanes = 16;
 
-    /// <summary>Whether a machine can: else nothing is gained.</summary>
-    public static bool IsSupported => Avx2.IsSupported;
-
     /// <summary>Numbers of 16 bits that the rows of x take up.</summary>
     public static int RoomFor(int rows, int inputs) => rows * ((inputs + Chunk - 1) / Chunk) * (Chunk + 2);
 
@@ -121,7 +118,13 @@ internal static unsafe class IntegerProducts
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector512<int> Products(Vector512<short> x, Vector512<short> w) =>
         Avx512BW.IsSupported ? Avx512BW.MultiplyAddAdjacent(x, w)
-        : Vector512.Create(Avx2.MultiplyAddAdjacent(x.GetLower(), w.GetLower()), Avx2.MultiplyAddAdjacent(x.GetUpper(), w.GetUpper()));
+        : Avx2.IsSupported ? Vector512.Create(Avx2.MultiplyAddAdjacent(x.GetLower(), w.GetLower()), Avx2.MultiplyAddAdjacent(x.GetUpper(), w.GetUpper()))
+        : ProductsOfHalves(x.AsInt32(), w.AsInt32());
+
+    /// <summary>The lower halves' product and the upper halves'.</summary>
+    internal static Vector512<int> ProductsOfHalves(Vector512<int> x, Vector512<int> w) =>
+        (Vector512.ShiftRightArithmetic(Vector512.ShiftLeft(x, 16), 16) * Vector512.ShiftRightArithmetic(Vector512.ShiftLeft(w, 16), 16))
+        + (Vector512.ShiftRightArithmetic(x, 16) * Vector512.ShiftRightArithmetic(w, 16));
 
     private static void Two(short* x, short* w, int length, int count, Vector256<float> weightScales, float* scales, float* y, int outputs)
     {

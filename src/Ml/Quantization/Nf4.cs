@@ -69,16 +69,15 @@ internal static class Nf4
         ? Avx512BW.PermuteVar32x16(table, places)
         : Vector512.Create(LookupSixteen(table, places.GetLower()), LookupSixteen(table, places.GetUpper()));
 
-    /// <summary>A shuffle of bytes finds one of sixteen: the lower bytes of the whole numbers and their upper ones apart.</summary>
+    /// <summary>As <see cref="LookupByBytes"/>.</summary>
     internal static Vector256<short> LookupSixteen(Vector512<short> table, Vector256<short> places)
     {
-        var sixteen = Vector256.Narrow(table.AsInt32().GetLower(), table.AsInt32().GetUpper());
-        var lower = Vector128.Narrow(sixteen.GetLower(), sixteen.GetUpper()).AsByte();
-        var upper = Vector128.Narrow(Vector128.ShiftRightLogical(sixteen.GetLower(), 8), Vector128.ShiftRightLogical(sixteen.GetUpper(), 8)).AsByte();
-        var codes = (Vector256.ShiftRightLogical(places, 1) & Vector256.Create((short)15)).AsByte();
-        var low = Avx2.Shuffle(Vector256.Create(lower, lower), codes).AsInt16() & Vector256.Create((short)0xFF);
-        var high = Avx2.Shuffle(Vector256.Create(upper, upper), codes).AsInt16();
-        return low | Vector256.ShiftLeft(high, 8);
+        var codes = Vector256.ShiftRightLogical(places.AsUInt16(), 1) & Vector256.Create((ushort)15);
+        var bytes = Vector128.Narrow(codes.GetLower(), codes.GetUpper());
+        var bits = table.AsUInt32();
+        var (low, lowUpper) = Vector128.Widen(Vector128.Shuffle(Bytes(bits & Vector512.Create(0xFFu)), bytes));
+        var (high, highUpper) = Vector128.Widen(Vector128.Shuffle(Bytes(Vector512.ShiftRightLogical(bits, 8) & Vector512.Create(0xFFu)), bytes));
+        return (Vector256.Create(low, lowUpper) | Vector256.ShiftLeft(Vector256.Create(high, highUpper), 8)).AsInt16();
     }
 
     /// <summary>Whether <see cref="NormalHalfTable"/> is right for a scale.</summary>
@@ -89,7 +88,7 @@ internal static class Nf4
     public static Vector512<float> Lookup(Vector512<float> table, Vector512<int> codes) =>
         Avx512F.IsSupported ? Avx512F.PermuteVar16x32(table, codes)
         : Avx2.IsSupported ? Vector512.Create(LookupEight(table, codes.GetLower()), LookupEight(table, codes.GetUpper()))
-        : LookupOneByOne(table, codes);
+        : LookupByBytes(table, codes);
 
     /// <summary>A permutation of 256 bits reads three bits of a code: one of each half of the table, and the fourth bit chooses.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -97,12 +96,28 @@ internal static class Nf4
         Avx2.PermuteVar8x32(table.GetLower(), codes), Avx2.PermuteVar8x32(table.GetUpper(), codes),
         Vector256.ShiftLeft(codes, 28).AsSingle());
 
-    internal static Vector512<float> LookupOneByOne(Vector512<float> table, Vector512<int> codes)
+    /// <summary>Where no permutation reads so many bits (ARM, old processors): a shuffle of bytes finds one of sixteen, for each byte of a number apart.</summary>
+    internal static Vector512<float> LookupByBytes(Vector512<float> table, Vector512<int> codes)
     {
-        var values = Vector512<float>.Zero;
-        for (var lane = 0; lane < Vector512<float>.Count; lane++)
-            values = values.WithElement(lane, table[codes[lane] & 15]);
-        return values;
+        var places = Bytes(codes.AsUInt32() & Vector512.Create(15u));
+        var bits = table.AsUInt32();
+        var values = Vector512<uint>.Zero;
+        for (var shift = 0; shift < 32; shift += 8)
+        {
+            var found = Vector128.Shuffle(Bytes(Vector512.ShiftRightLogical(bits, shift) & Vector512.Create(0xFFu)), places);
+            var (lower, upper) = Vector128.Widen(found);
+            var (lowest, low) = Vector128.Widen(lower);
+            var (high, highest) = Vector128.Widen(upper);
+            values |= Vector512.ShiftLeft(Vector512.Create(Vector256.Create(lowest, low), Vector256.Create(high, highest)), shift);
+        }
+        return values.AsSingle();
+    }
+
+    /// <summary>Sixteen numbers below 256 as bytes.</summary>
+    private static Vector128<byte> Bytes(Vector512<uint> numbers)
+    {
+        var halves = Vector256.Narrow(numbers.GetLower(), numbers.GetUpper());
+        return Vector128.Narrow(halves.GetLower(), halves.GetUpper());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

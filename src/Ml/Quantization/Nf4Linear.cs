@@ -38,9 +38,22 @@ public sealed class Nf4Linear : LinearLayer
         RegisterComponents();
     }
 
+    private Nf4Linear(Nf4Linear shared, Parameter? bias)
+        : base(shared.InFeatures, shared.OutFeatures)
+    {
+        _weight = shared._weight?.Share();
+        _rows = shared._rows?.Share();
+        _bias = bias;
+        RegisterComponents();
+    }
+
     internal override WeightRows? Rows => _rows;
 
     internal override Parameter? Bias => _bias;
+
+    /// <summary>Another layer of the same weights, which may have an adapter of its own.</summary>
+    /// <param name="bias">[out] or null; owned by the new layer.</param>
+    internal Nf4Linear Share(Parameter? bias) => new(this, bias);
 
     protected override Tensor Multiply(Tensor input)
     {

@@ -51,6 +51,18 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
             Interleave(_codes + (block * Lanes));
     }
 
+    private Nf4Rows(Nf4Rows shared)
+        : base(shared.Outputs, shared.Inputs)
+    {
+        _weight = shared._weight.Share();
+        _codes = shared._codes;
+        _scales = shared._scales;
+        (_type, _isNormalHalf, _largest) = (shared._type, shared._isNormalHalf, shared._largest);
+    }
+
+    /// <summary>The same bytes once more; they are freed when both are disposed.</summary>
+    public Nf4Rows Share() => new(this);
+
     /// <summary>Whether a weight's blocks end where its rows do.</summary>
     public static bool Fits(Nf4Weight weight) => weight.Shape[1] % Nf4.BlockSize == 0;
 
@@ -163,7 +175,7 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         var codes = Vector256.Load((byte*)(_codes + (block * Lanes)));
         var pairs = Avx512BW.IsSupported
             ? Avx512BW.ConvertToVector512Int16(codes)
-            : Vector512.Create(Avx2.ConvertToVector256Int16(codes.GetLower()), Avx2.ConvertToVector256Int16(codes.GetUpper()));
+            : Vector512.Create(Vector256.WidenLower(codes), Vector256.WidenUpper(codes)).AsInt16();
         return (
             Nf4.Lookup(table, Vector512.ShiftLeft(pairs, 1)),
             Nf4.Lookup(table, Vector512.ShiftRightLogical(pairs, 3) & Vector512.Create((short)30)));

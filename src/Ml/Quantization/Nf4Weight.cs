@@ -94,6 +94,13 @@ public sealed class Nf4Weight : IDisposable
         return new Nf4Weight(Codes.to(device, copy: true), Scales.to(device, copy: true), Shape, Type);
     }
 
+    /// <summary>The same bytes once more; they are freed when both are disposed.</summary>
+    internal Nf4Weight Share()
+    {
+        using var scope = NewDisposeScope();
+        return new Nf4Weight(Codes.alias(), Scales.alias(), Shape, Type);
+    }
+
     public void Dispose()
     {
         Codes.Dispose();

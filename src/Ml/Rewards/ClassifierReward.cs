@@ -52,12 +52,13 @@ public sealed class ClassifierReward : ITextReward
     {
         using var stage = Stage.Begin("classify");
         using var evaluation = no_grad();
-        var scores = new List<TextScore>(responses.Count);
-        foreach (var batch in responses.Chunk(BatchSize))
+        var scores = new TextScore[responses.Count];
+        // Texts of about one length together: a batch is computed as wide as its longest.
+        foreach (var batch in Enumerable.Range(0, responses.Count).OrderBy(i => Length(responses[i])).Chunk(BatchSize))
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var logits = _classifier.Logits(Array.ConvertAll(batch, Read)); // [b, labels]
+            var logits = _classifier.Logits(Array.ConvertAll(batch, i => Read(responses[i]))); // [b, labels]
             var isEach = _classifier.Rule == LabelRule.EachByItself;
             var probabilities = isEach ? logits.sigmoid() : nn.functional.softmax(logits, -1); // [b, labels]
             var values = Values(logits, probabilities); // [b, labels]
@@ -67,11 +68,17 @@ public sealed class ClassifierReward : ITextReward
             var own = Numbers(chosen); // [b]
             var judged = _judgedLabel is { } label ? Numbers(probabilities.select(1, label)) : null; // [b]
             for (var i = 0; i < batch.Length; i++)
-                scores.Add(new(BrokenText.Is(batch[i].Response) ? worst[i] : own[i], judged?[i]));
+                scores[batch[i]] = new(BrokenText.Is(responses[batch[i]].Response) ? worst[i] : own[i], judged?[i]);
         }
         return scores;
 
         static float[] Numbers(Tensor column) => column.cpu().data<float>().ToArray();
+    }
+
+    private int Length(PromptedResponse item)
+    {
+        var (prompt, response) = Read(item);
+        return prompt.Length + response.Length;
     }
 
     private (string Prompt, string Response) Read(PromptedResponse item) => _reads switch

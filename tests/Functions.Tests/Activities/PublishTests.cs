@@ -14,15 +14,16 @@ using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.Activities;
 
-/// <summary>What may serve: runs whose every measurement is good differ in the alarm alone.</summary>
+/// <summary>What may serve: runs whose every measurement is good differ in what stopped them alone.</summary>
 [Collection(BlobPaths.LatestAdapter)]
 public sealed class PublishTests(AzuriteFixture azurite)
 {
     [Theory]
-    [InlineData(null, null, true)]
-    [InlineData("Step 0: too far.", null, false)]
-    [InlineData(null, 0.5, false)]
-    public async Task An_adapter_serves_only_if_no_alarm_stopped_its_run_and_people_need_not_decide(string? alarm, double? minHumanWinRate, bool serves)
+    [InlineData(null, null, null, true)]
+    [InlineData("Step 0: too far.", null, null, false)]
+    [InlineData(null, "It has taken 3 hours.", null, false)]
+    [InlineData(null, null, 0.5, false)]
+    public async Task An_adapter_serves_only_if_nothing_stopped_its_run_and_people_need_not_decide(string? alarm, string? limit, double? minHumanWinRate, bool serves)
     {
         using var host = Services();
         var request = TinyRun.Request($"published-{Guid.NewGuid():n}");
@@ -31,10 +32,10 @@ public sealed class PublishTests(AzuriteFixture azurite)
         var prepared = await PlantAsync(host.GetRequiredService<ArtifactStore>(), request.RunId!);
 
         var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
-            new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm), CancellationToken.None);
+            new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm) { Limit = limit }, CancellationToken.None);
 
         Assert.True(outcome.LabelAfter < outcome.LabelBefore);
-        Assert.Equal((serves, alarm), (outcome.Published, outcome.Alarm));
+        Assert.Equal((serves, alarm, limit), (outcome.Published, outcome.Alarm, outcome.Limit));
         var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(serves, latest?.RunId == request.RunId);
         string report = (await host.GetRequiredService<BlobFiles>().ReadTextAsync(BlobPaths.Published(request.RunId!, RunFiles.Report), CancellationToken.None))!;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.EndToEnd;
+using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
 
@@ -52,6 +53,53 @@ public sealed class RedeliveryTests(AzuriteFixture azurite) : IDisposable
         }
 
         Assert.Equal(named.Order(), paths.Order());
+    }
+
+    [Fact]
+    public async Task An_update_in_shards_has_the_same_bytes_whoever_takes_them_and_however_often()
+    {
+        var compute = new ComputeSettings { RolloutShards = 1, UpdateShards = 3, UpdateThreads = 1 };
+        var alone = TinyRun.Request($"alone-{Guid.NewGuid():n}", steps: 1) with { Compute = compute };
+        var shared = alone with { RunId = $"shared-{Guid.NewGuid():n}" };
+        await StepAsync(alone, isTwice: false);
+        await StepAsync(shared, isTwice: true);
+
+        var (one, other) = (_host.Get<Checkpoints>(), _other.Get<Checkpoints>());
+        var expected = await one.ReadAsync(alone.RunId!, 1, CancellationToken.None);
+        var files = await other.ReadAsync(shared.RunId!, 1, CancellationToken.None);
+        Assert.Equal(expected.Keys.Order(), files.Keys.Order());
+        Assert.All(expected.Where(file => file.Key != StepMetrics.FileName), file => Assert.Equal(file.Value, files[file.Key]));
+
+        // What the shards handed on is gone, and a delivery that comes late brings nothing back.
+        Assert.Empty((await _host.SnapshotAsync($"{BlobPaths.Update(shared.RunId!, 0)}/")).Keys);
+        var blobs = await _host.SnapshotAsync($"{BlobPaths.Run(shared.RunId!)}/");
+        await _host.New<GradientShard>().Run(new GradientShardInput(shared.RunId!, "models/none", 0, 1, 2), CancellationToken.None);
+        Assert.True((await _host.New<OptimizerStep>().Run(new OptimizerStepInput(shared.RunId!, "models/none", 0, 1, 1), CancellationToken.None)).IsLast);
+        Assert.Equal(blobs, await _host.SnapshotAsync($"{BlobPaths.Run(shared.RunId!)}/"));
+
+        async Task StepAsync(RunRequest request, bool isTwice)
+        {
+            string id = request.RunId!;
+            var prepared = await _host.PrepareAsync(request);
+            var rollouts = await DeliverAsync(host => host.New<RolloutShard>().Run(new RolloutShardInput(id, prepared, Step: 0, Shard: 0), CancellationToken.None));
+            int number = 0;
+            for (bool isLast = false; !isLast; number++)
+            {
+                foreach (int shard in isTwice ? new[] { 2, 0, 1 } : [0, 1, 2])
+                    await DeliverAsync(host => host.New<GradientShard>().Run(new GradientShardInput(id, prepared.Base, 0, number, shard), CancellationToken.None));
+                isLast = (await DeliverAsync(host => host.New<OptimizerStep>().Run(new OptimizerStepInput(id, prepared.Base, 0, number, 1), CancellationToken.None))).IsLast;
+            }
+
+            Assert.Equal(4, number); // two epochs of two mini-batches
+            var input = new PpoUpdateInput(id, prepared, Step: 0, [rollouts]) { OptimizerSteps = number };
+            var report = await DeliverAsync(host => host.New<PpoUpdate>().Run(input, CancellationToken.None));
+            Assert.Null(report.Alarm);
+
+            Task<T> DeliverAsync<T>(Func<ActivityHost, Task<T>> deliver)
+            {
+                return isTwice ? TwiceAsync($"{BlobPaths.Run(id)}/", deliver) : deliver(_host);
+            }
+        }
     }
 
     [Fact]

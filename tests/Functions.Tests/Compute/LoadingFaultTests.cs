@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Configuration;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
@@ -44,6 +46,28 @@ public sealed class LoadingFaultTests : IDisposable
         Assert.NotSame(first, await UseAsync(policy => policy));
 
         Task<LoadedPolicy> UseAsync(Func<LoadedPolicy, LoadedPolicy> work) => pool.UseAsync(model, Request, 1, work, CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task Policies_side_by_side_have_one_base_in_memory()
+    {
+        string model = await StoreAsync(TinyModel.Files());
+        using var loaded = new LoadedModels(Limits, TimeProvider.System);
+        var pool = new PolicyPool(_models, loaded);
+        using var bothWork = new Barrier(2);
+        var places = await Task.WhenAll(new[] { 4, 8 }.Select(rank => Task.Run(() => pool.UseAsync(model, Request with { Lora = new LoraSettings { Rank = rank } }, 1, policy =>
+        {
+            Assert.True(bothWork.SignalAndWait(TimeSpan.FromMinutes(1)));
+            return (Policy: policy, Weights: PlaceOf(policy.Policy.Model.parameters().First()));
+        }, CancellationToken.None))));
+        Assert.NotSame(places[0].Policy, places[1].Policy);
+        Assert.Equal(places[0].Weights, places[1].Weights);
+
+        static nint PlaceOf(torch.Tensor weight)
+        {
+            ref byte first = ref MemoryMarshal.GetReference(weight.bytes); // not the garbage collector's, so it stays where it is
+            return Unsafe.ByteOffset(ref Unsafe.NullRef<byte>(), ref first);
+        }
     }
 
     [Fact]

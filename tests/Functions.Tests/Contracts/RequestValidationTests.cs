@@ -76,6 +76,7 @@ public sealed class RequestValidationTests
         { "limits.maxHours", Good with { Limits = new RunLimits { MaxHours = 0 } } },
         { "limits.maxCost", Good with { Limits = new RunLimits { MaxCost = -1 } } },
         { "compute.device", Good with { Compute = new ComputeSettings { Device = "tpu" } } },
+        { "compute.updateShards", Good with { Compute = new ComputeSettings { UpdateShards = (Good.Ppo!.MiniBatchSize * Good.Ppo.GradientAccumulationSteps) + 1 } } },
         { "compute.rolloutShards", Good with { Compute = new ComputeSettings { RolloutShards = 9 } } },
     };
 

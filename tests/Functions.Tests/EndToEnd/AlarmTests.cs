@@ -27,8 +27,10 @@ public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
 
         int done = view.Progress!.Step;
         Assert.InRange(done, 1, Steps - 1);
-        Assert.Contains(limit, view.Progress.LastStep!.Alarm, StringComparison.Ordinal);
-        Assert.Equal(view.Progress.LastStep.Alarm, view.Outcome!.Alarm);
+        var last = view.Progress.LastStep!;
+        Assert.Contains(limit, last.Alarm ?? last.Limit, StringComparison.Ordinal);
+        Assert.Equal(limit.StartsWith("limits.", StringComparison.Ordinal), last.Alarm is null);
+        Assert.Equal((last.Alarm, last.Limit), (view.Outcome!.Alarm, view.Outcome.Limit));
         Assert.False(view.Outcome.Published);
         Assert.True(view.Outcome.Cost!.Seconds > 0 && view.Outcome.Cost.ResponseTokens > 0, $"{view.Outcome.Cost}");
 
@@ -36,7 +38,7 @@ public sealed class AlarmTests(RunningApp running) : IClassFixture<RunningApp>
         var latest = running.App.Blobs.GetBlobContainerClient(BlobPaths.Adapters).GetBlobClient("latest.json");
         Assert.False((await latest.ExistsAsync()).Value);
         using var evaluation = JsonDocument.Parse(await running.App.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.Evaluation)));
-        Assert.Equal(view.Outcome.Alarm, evaluation.RootElement.GetProperty("alarm").GetString());
+        Assert.Equal(last.Alarm ?? last.Limit, evaluation.RootElement.GetProperty(last.Alarm is null ? "limit" : "alarm").GetString());
         Assert.Equal(done, evaluation.RootElement.GetProperty("steps").GetInt32());
         string metrics = System.Text.Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(runId, RunFiles.Metrics)));
         Assert.Equal(done, metrics.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);

@@ -12,12 +12,12 @@ public sealed class AlgorithmRunTests(RunningApp running) : IClassFixture<Runnin
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     [Theory]
-    [InlineData(AlgorithmName.Grpo, MetricNames.EqualGroups, MetricNames.Kl)] // β is 0: the reference is not asked
-    [InlineData(AlgorithmName.Rloo, MetricNames.Kl, MetricNames.ValueLoss)]
-    [InlineData(AlgorithmName.Dpo, MetricNames.PreferenceMargin, MetricNames.RewardMean)]
-    public async Task A_run_ends_with_its_own_metrics_and_a_report(AlgorithmName algorithm, string reported, string notReported)
+    [InlineData(AlgorithmName.Grpo, 2, MetricNames.EqualGroups, MetricNames.Kl)] // β is 0: the reference is not asked
+    [InlineData(AlgorithmName.Rloo, 1, MetricNames.Kl, MetricNames.ValueLoss)]
+    [InlineData(AlgorithmName.Dpo, 2, MetricNames.PreferenceMargin, MetricNames.RewardMean)]
+    public async Task A_run_ends_with_its_own_metrics_and_a_report(AlgorithmName algorithm, int updateShards, string reported, string notReported)
     {
-        var request = TinyRun.By(algorithm, $"by-{algorithm}".ToLowerInvariant(), Steps);
+        var request = TinyRun.By(algorithm, $"by-{algorithm}".ToLowerInvariant(), Steps) with { Compute = new ComputeSettings { UpdateShards = updateShards } };
         using (var accepted = await running.App.PostRunAsync(request))
             Assert.True(accepted.StatusCode == HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
         var view = await running.App.WaitAsync(request.RunId!, view => view.Status == "Completed", Patience);

@@ -144,7 +144,7 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
         Assert.NotEqual(first, await GenerateAsync(new { runId = "whole", dialogues, seed = 8 }));
 
         // A dialogue is what the run's template makes of it.
-        string template = RunTests.FinishedRun.Request.Data.PromptTemplate;
+        string template = finished.Request.Data.PromptTemplate;
         var prompts = dialogues.Select(dialogue => template.Replace("{dialogue}", dialogue, StringComparison.Ordinal));
         Assert.Equal(first, await GenerateAsync(new { runId = "whole", prompts, seed = 7 }));
     }

@@ -130,6 +130,40 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
     }
 
     [Fact]
+    public async Task What_served_before_serves_again_after_a_rollback()
+    {
+        await finished.App.Blobs.GetBlobContainerClient(BlobPaths.Adapters).DeleteBlobIfExistsAsync("latest.json", cancellationToken: TestContext.Current.CancellationToken);
+        await finished.App.PlantTwinAsync("whole", "twin");
+        foreach (string run in new[] { "whole", "twin" }) await DoAsync($"/api/adapters/{run}/promote");
+        Assert.Equal("twin", (await GenerateAsync(new { prompts = new[] { "Hello" }, maxNewTokens = 1 })).RunId);
+
+        // The app is ready as long as what serves is there.
+        const string Manifest = $"{BlobPaths.Runs}/twin/manifest.json";
+        byte[] whole = await finished.App.ReadBlobAsync(Manifest);
+        await finished.App.WriteBlobAsync(Manifest, BinaryData.FromString("{}"));
+        using (var unready = await Http.GetAsync(new Uri("/api/ready", UriKind.Relative)))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, unready.StatusCode);
+            Assert.Contains("not-ready", await unready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        await finished.App.WriteBlobAsync(Manifest, BinaryData.FromBytes(whole));
+        Assert.Equal("""{"status":"ready"}""", await Http.GetStringAsync(new Uri("/api/ready", UriKind.Relative)));
+
+        var rolledBack = await DoAsync("/api/adapters/rollback?reason=rude");
+        Assert.Equal("whole", rolledBack.GetProperty("runId").GetString());
+        var change = rolledBack.GetProperty("history").EnumerateArray().Last();
+        Assert.Equal(
+            ("rolledBack", "twin", "rude"),
+            (change.GetProperty("kind").GetString(), change.GetProperty("takenBack").GetString(), change.GetProperty("reason").GetString()));
+        Assert.Equal("whole", (await GenerateAsync(new { prompts = new[] { "Hello" }, maxNewTokens = 1 })).RunId);
+        Assert.Equal("whole", (await Http.GetFromJsonAsync<AdapterList>("/api/adapters", ContractsJson.Options))!.Latest);
+        await RefusedAsync("/api/adapters/rollback", new { }, HttpStatusCode.BadRequest, "whole"); // not to what was taken back
+        using var gone = await Http.DeleteAsync(new Uri("/api/runs/twin", UriKind.Relative));
+        Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
+    }
+
+    [Fact]
     public async Task Dialogues_are_uploaded_and_can_be_named()
     {
         byte[] csv = await File.ReadAllBytesAsync(Path.Combine(Repository.Root, "samples", "dialogues", "test.csv"), TestContext.Current.CancellationToken);
@@ -178,6 +212,13 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
             var at = document.RootElement;
             foreach (string part in place.Split('/')) at = at.ValueKind == JsonValueKind.Array ? at[int.Parse(part, null)] : at.GetProperty(part);
         }
+    }
+
+    private async Task<JsonElement> DoAsync(string address)
+    {
+        using var answer = await Http.PostAsJsonAsync(address, new { });
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        return await answer.Content.ReadFromJsonAsync<JsonElement>();
     }
 
     private OpenAIClientOptions Options()

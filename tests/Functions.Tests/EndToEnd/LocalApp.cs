@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Text;
 using Azure.Storage.Blobs;
+using Azure.Storage.Blobs.Models;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Hosting;
 
@@ -151,6 +153,23 @@ internal sealed class LocalApp : IDisposable
         var container = Blobs.GetBlobContainerClient(path[..slash]);
         await container.CreateIfNotExistsAsync();
         await container.GetBlobClient(path[(slash + 1)..]).UploadAsync(content, overwrite: true);
+    }
+
+    /// <summary>Lets another run have finished as one has.</summary>
+    public async Task PlantTwinAsync(string run, string twin)
+    {
+        var container = Blobs.GetBlobContainerClient(BlobPaths.Runs);
+        await foreach (var blob in container.GetBlobsAsync(new GetBlobsOptions { Prefix = $"{run}/" }))
+        {
+            byte[] content = await ReadBlobAsync($"{BlobPaths.Runs}/{blob.Name}");
+            if (blob.Name == $"{run}/request.json" || blob.Name.EndsWith("/manifest.json", StringComparison.Ordinal))
+            {
+                string text = Encoding.UTF8.GetString(content).Replace($"runs/{run}/", $"runs/{twin}/", StringComparison.Ordinal);
+                content = Encoding.UTF8.GetBytes(System.Text.RegularExpressions.Regex.Replace(text, $"\"runId\":( ?)\"{run}\"", $"\"runId\":$1\"{twin}\""));
+            }
+
+            await WriteBlobAsync($"{BlobPaths.Runs}/{twin}{blob.Name[run.Length..]}", BinaryData.FromBytes(content));
+        }
     }
 
     public void Dispose()

@@ -91,8 +91,9 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
 
         var checkpoints = (await Http.GetFromJsonAsync<RunCheckpoint[]>("/api/runs/whole/checkpoints", ContractsJson.Options))!;
         Assert.Equal([0, 1, 2, 3], checkpoints.Select(checkpoint => checkpoint.Step));
-        var events = (await Http.GetFromJsonAsync<RunEvent[]>("/api/runs/whole/events", ContractsJson.Options))!;
-        Assert.Equal([RunEventKind.Created, RunEventKind.Finished], events.Select(one => one.Kind));
+        await finished.Receiver.WaitAsync("/flaky/whole");
+        var events = await EventsAsync("whole", until: RunEventKind.Notified);
+        Assert.Equal([RunEventKind.Created, RunEventKind.Finished, RunEventKind.Notified], events.Select(one => one.Kind));
         foreach (string what in new[] { "checkpoints", "events" })
         {
             using var unknown = await Http.GetAsync(new Uri($"/api/runs/nobody/{what}", UriKind.Relative));
@@ -103,7 +104,7 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
     [Fact]
     public async Task A_run_is_suspended_resumed_cancelled_taken_up_again_and_deleted()
     {
-        using (var accepted = await finished.App.PostRunAsync(TinyRun.Request("lives", steps: 500))) Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
+        using (var accepted = await finished.App.PostRunAsync(TinyRun.Request("lives", steps: 500) with { Notify = finished.Told("steady/lives") })) Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
         var createdAt = (await finished.App.WaitAsync("lives", view => view.Progress?.Step >= 1, Patience)).CreatedAt;
         await DoAsync("lives/suspend?reason=lunch", HttpStatusCode.Accepted);
         await finished.App.WaitAsync("lives", view => view.Status == "Suspended", Patience);
@@ -111,6 +112,7 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         await finished.App.WaitAsync("lives", view => view.Status == "Running", Patience);
 
         await DoAsync("lives/cancel?reason=enough", HttpStatusCode.Accepted);
+        await DoAsync("lives/cancel", HttpStatusCode.Accepted); // is asked already
         RunView? ended = null;
         for (var deadline = DateTime.UtcNow + Patience; ended is not { Status: "Terminated" } && DateTime.UtcNow < deadline; await Task.Delay(100))
             ended = await finished.App.FindRunAsync("lives");
@@ -120,11 +122,17 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         await Task.Delay(1000, TestContext.Current.CancellationToken);
         Assert.Equal(blobs, await CountAsync());
 
+        var told = Assert.Single(await finished.Receiver.WaitAsync("/steady/lives"));
+        told.AssertIsSigned();
+        Assert.Equal("run.cancelled", told.Json.GetProperty("type").GetString());
+        Assert.Equal(("lives", "enough"), (told.Json.GetProperty("data").GetProperty("runId").GetString(), told.Json.GetProperty("data").GetProperty("reason").GetString()));
+        await EventsAsync("lives", until: RunEventKind.Notified);
+
         await DoAsync("lives/suspend", HttpStatusCode.Conflict);
         await DoAsync("lives/resume?reason=on", HttpStatusCode.Accepted);
         int step = ended.Progress!.Step;
         RunView? again = null; // the engine shows the old end until the new beginning is there
-        for (var deadline = DateTime.UtcNow + Patience; again is not { Status: "Running" } || again.Progress?.Step < step + 1; await Task.Delay(100))
+        for (var deadline = DateTime.UtcNow + Patience; again is not { Status: "Running", Progress: { } progress } || progress.Step < step + 1; await Task.Delay(100))
         {
             again = await finished.App.FindRunAsync("lives");
             Assert.True(DateTime.UtcNow < deadline, $"It does not go on: {again?.Status}, {again?.Progress}, {again?.Failure}");
@@ -133,9 +141,10 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         Assert.Equal(createdAt, again.CreatedAt);
         var events = (await Http.GetFromJsonAsync<RunEvent[]>("/api/runs/lives/events", ContractsJson.Options))!;
         Assert.Equal(
-            [RunEventKind.Created, RunEventKind.Suspended, RunEventKind.Resumed, RunEventKind.Cancelled, RunEventKind.Restarted],
+            [RunEventKind.Created, RunEventKind.Suspended, RunEventKind.Resumed, RunEventKind.Cancelled, RunEventKind.Notified, RunEventKind.Restarted],
             events.Select(one => one.Kind));
-        Assert.Equal([null, "lunch", null, "enough", "on"], events.Select(one => one.Reason));
+        Assert.Equal([null, "lunch", null, "enough", "run.cancelled", "on"], events.Select(one => one.Reason));
+        Assert.True(again.Progress!.Usage!.ResponseTokens > ended.Progress.Usage!.ResponseTokens, $"{again.Progress.Usage} after {ended.Progress.Usage}");
 
         using var gone = await Http.DeleteAsync(new Uri("/api/runs/lives", UriKind.Relative));
         Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
@@ -170,6 +179,16 @@ public sealed class RunControlTests(RunTests.FinishedRun finished)
         await DoAsync($"whole/{action}", HttpStatusCode.Conflict);
         await DoAsync($"nobody/{action}", HttpStatusCode.NotFound);
         await DoAsync($"whole/{action}?reason={new string('r', 501)}", HttpStatusCode.BadRequest);
+    }
+
+    private async Task<RunEvent[]> EventsAsync(string runId, RunEventKind until)
+    {
+        for (var deadline = DateTime.UtcNow + Patience; ; await Task.Delay(100))
+        {
+            var events = (await Http.GetFromJsonAsync<RunEvent[]>($"/api/runs/{runId}/events", ContractsJson.Options))!;
+            if (events.Any(one => one.Kind == until)) return events;
+            Assert.True(DateTime.UtcNow < deadline, string.Join(", ", events.Select(one => $"{one.Kind} {one.Reason}")));
+        }
     }
 
     private async Task<HttpResponseMessage> PostWithKeyAsync(string key, long seed)

@@ -82,7 +82,7 @@ public sealed class RunTests(RunTests.FinishedRun finished)
     [Fact]
     public async Task The_same_request_again_answers_the_same_run_and_another_is_refused()
     {
-        using var same = await finished.App.PostRunAsync(FinishedRun.Request);
+        using var same = await finished.App.PostRunAsync(finished.Request);
         Assert.Equal(HttpStatusCode.Accepted, same.StatusCode);
         Assert.Equal("Completed", (await finished.App.FindRunAsync("whole"))!.Status);
 
@@ -119,10 +119,16 @@ public sealed class RunTests(RunTests.FinishedRun finished)
     /// <summary>One run, looked at from all sides.</summary>
     public sealed class FinishedRun : IAsyncLifetime
     {
-        /// <summary>Everything counts as too little hate to unlearn.</summary>
-        public static RunRequest Request { get; } = WithFloor(TinyRun.Request("whole"));
+        /// <summary>Of each file of a model that is uploaded.</summary>
+        public const int MostModelBytes = 40_000_000;
+
+        /// <summary>Everything counts as too little hate to unlearn, and the service fails when it is first told of the end.</summary>
+        public RunRequest Request { get; private set; } = null!;
 
         internal LocalApp App { get; } = new();
+
+        /// <summary>Told of the end of runs.</summary>
+        internal WebhookReceiver Receiver { get; private set; } = null!;
 
         public HttpStatusCode Accepted { get; private set; }
 
@@ -134,18 +140,31 @@ public sealed class RunTests(RunTests.FinishedRun finished)
 
         public async ValueTask InitializeAsync()
         {
-            await App.StartAsync();
-            using var accepted = await App.PostRunAsync(FinishedRun.Request);
+            Receiver = await WebhookReceiver.StartAsync();
+            Request = WithFloor(TinyRun.Request("whole")) with { Notify = Told("flaky/whole") };
+            await App.StartAsync(new Dictionary<string, string>
+            {
+                ["RlhfWebhookHosts"] = Receiver.Address.Authority,
+                ["RlhfWebhookSecret"] = WebhookReceiver.Secret,
+                ["RlhfLimits__ModelFileBytes"] = $"{MostModelBytes}",
+            });
+            using var accepted = await App.PostRunAsync(Request);
             Accepted = accepted.StatusCode;
             Location = accepted.Headers.Location?.ToString();
             AcceptedBody = await accepted.Content.ReadAsStringAsync();
             View = await App.WaitAsync("whole", view => view.Status == "Completed", Patience);
         }
 
+        /// <summary>Whose end is told the service at this address.</summary>
+        internal NotifySettings Told(string path)
+        {
+            return new NotifySettings { Url = $"{Receiver.Address}{path}" };
+        }
+
         public ValueTask DisposeAsync()
         {
             App.Dispose();
-            return ValueTask.CompletedTask;
+            return Receiver.DisposeAsync();
         }
 
         private static RunRequest WithFloor(RunRequest request)

@@ -14,7 +14,7 @@ public sealed class UnfinishedRunTests(RunTests.FinishedRun finished)
     public async Task A_failed_run_says_why_in_the_products_words_and_when_it_was_asked_for()
     {
         var request = TinyRun.Request("no-column");
-        request = request with { Data = request.Data with { Columns = new DialogueColumns { Dialogue = "nix" } } };
+        request = request with { Data = request.Data with { Columns = new DialogueColumns { Dialogue = "nix" } }, Notify = finished.Told("steady/no-column") };
         using (var accepted = await finished.App.PostRunAsync(request)) Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
         var createdAt = (await finished.App.FindRunAsync("no-column"))!.CreatedAt;
         RunView? failed = null;
@@ -25,6 +25,26 @@ public sealed class UnfinishedRunTests(RunTests.FinishedRun finished)
         Assert.DoesNotContain("Exception", failed.Failure, StringComparison.Ordinal);
         Assert.Equal(createdAt, failed.CreatedAt);
         Assert.NotNull(createdAt);
+
+        // Whoever is to be told is told why, and again when it fails again.
+        Assert.Equal("run.failed", Assert.Single(await finished.Receiver.WaitAsync("/steady/no-column")).Json.GetProperty("type").GetString());
+        using (var body = new StringContent("", Encoding.UTF8, "application/json"))
+        using (var resumed = await finished.App.Http.PostAsync(new Uri("/api/runs/no-column/resume", UriKind.Relative), body)) Assert.Equal(HttpStatusCode.Accepted, resumed.StatusCode);
+        var told = await finished.Receiver.WaitAsync("/steady/no-column", taken: 2);
+        Assert.Equal(2, told.Select(attempt => attempt.Id).Distinct().Count());
+        Assert.All(told, attempt => Assert.Equal(failed.Failure, attempt.Json.GetProperty("data").GetProperty("reason").GetString()));
+    }
+
+    [Fact]
+    public async Task Whoever_is_told_of_a_finished_run_and_fails_is_told_again()
+    {
+        var attempts = await finished.Receiver.WaitAsync("/flaky/whole");
+        Assert.Equal([503, 204], attempts.Select(attempt => attempt.Status));
+        foreach (var attempt in attempts) attempt.AssertIsSigned();
+        Assert.Single(attempts.Select(attempt => (attempt.Id, attempt.Body)).Distinct());
+        var told = attempts[0].Json;
+        Assert.Equal("run.finished", told.GetProperty("type").GetString());
+        Assert.Equal(finished.View.Outcome!.LabelAfter, told.GetProperty("data").GetProperty("labelAfter").GetDouble());
     }
 
     [Fact]

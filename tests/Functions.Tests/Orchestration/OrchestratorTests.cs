@@ -57,6 +57,50 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Empty(InputsOf<RolloutShardInput>(engine));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_update_in_shards_is_a_fan_out_for_every_step_of_the_optimizer(bool twice)
+    {
+        // Two rollouts, three times four gradients and their sum, the update: 18 activities a step, so that generations end within steps.
+        await using var engine = Sharded(Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { ActivitySeconds = 2 }));
+        await engine.StartAsync();
+        Assert.Equal(3, (await OutcomeAsync(engine, Request with { Steps = 3, UpdateShards = 4 })).Steps);
+
+        var numbers = Enumerable.Range(0, 3).SelectMany(step => Enumerable.Range(0, 3).Select(number => (step, number))).ToArray();
+        Assert.Equal(numbers, InputsOf<OptimizerStepInput>(engine).Select(input => (input.Step, input.Number)).Distinct());
+        Assert.All(InputsOf<OptimizerStepInput>(engine), input => Assert.Equal((4, "models/base"), (input.GradientSeconds, input.BaseModel))); // the slowest's
+        Assert.Equal(
+            numbers.SelectMany(at => Enumerable.Range(0, 4).Select(shard => (at.step, at.number, shard))),
+            InputsOf<GradientShardInput>(engine).Select(input => (input.Step, input.OptimizerStep, input.Shard)).Distinct().Order());
+        var calls = engine.Calls.Select(call => call.Input).ToList();
+        Assert.All(InputsOf<OptimizerStepInput>(engine), input => Assert.True(
+            calls.FindLastIndex(call => call is GradientShardInput gradient && (gradient.Step, gradient.OptimizerStep) == (input.Step, input.Number)) < calls.IndexOf(input)));
+        Assert.All(InputsOf<PpoUpdateInput>(engine), update => Assert.Equal(3, update.OptimizerSteps));
+        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Select(input => (input.Step, input.Shard)).Distinct().Count());
+
+        var published = InputsOf<PublishAdapterInput>(engine).First();
+        Assert.Equal((3 * ((3 * (4 + 1)) + 2), 3 * ((3 * (1 + 2 + 3 + 4 + 1)) + 2)), (published.Timings.Update, published.Usage.UpdateSeconds));
+    }
+
+    [Fact]
+    public async Task A_gradient_that_is_broken_takes_the_run_back_to_its_last_whole_checkpoint()
+    {
+        bool isBroken = true;
+        await using var engine = Sharded(Scripted(new Engine(azurite.ConnectionString)));
+        engine.Activity<OptimizerStepInput>(FunctionNames.OptimizerStep, input =>
+        {
+            if (!isBroken || (input.Step, input.Number) != (1, 1)) return new OptimizerStepResult(input.Number == 2, 1);
+            isBroken = false;
+            throw new CorruptArtifactException("runs/run/steps/00001/update/00001/gradients/002/manifest.json", "is missing");
+        });
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Step);
+        await engine.StartAsync();
+        Assert.Equal(2, (await OutcomeAsync(engine, Request with { Steps = 2, UpdateShards = 4 })).Steps);
+        Assert.Equal([0, 1, 2, 0, 1, 0, 1, 2], InputsOf<OptimizerStepInput>(engine).Select(input => input.Number));
+        Assert.Equal(6, InputsOf<RolloutShardInput>(engine).Count()); // those of step 1 are looked up once more
+    }
+
     [Fact]
     public async Task A_run_whose_engine_is_restarted_again_and_again_ends_as_if_nothing_had_happened()
     {
@@ -102,11 +146,51 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.True(InputsOf<PublishAdapterInput>(engine).Count() >= count);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_finished_run_has_it_told_once(bool twice)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice }, update => Report(update) with { Alarm = "too far" });
+        await engine.StartAsync();
+        Assert.Equal(1, (await OutcomeAsync(engine, Request with { Notifies = true })).Steps);
+        var notice = Assert.Single(InputsOf<RunNotice>(engine).Distinct());
+        Assert.Equal(("run", RunEnd.Finished, "too far"), (notice.RunId, notice.End, notice.Reason));
+    }
+
+    [Fact]
+    public async Task A_failed_run_has_it_told_and_fails_as_it_did_also_where_that_fails()
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), _ => throw new InvalidInputException("Column x is missing."));
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => throw new InvalidInputException("No engine."));
+        await engine.StartAsync();
+        var state = await EndAsync(engine, Request with { Notifies = true });
+        Assert.Equal(OrchestrationStatus.Failed, state.OrchestrationStatus);
+        Assert.Contains("Column x is missing.", state.Output, StringComparison.Ordinal);
+        var notice = Assert.Single(InputsOf<RunNotice>(engine));
+        Assert.Equal((RunEnd.Failed, "PpoUpdate: Column x is missing."), (notice.End, notice.Reason));
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("This app may not call nobody.")]
+    public async Task What_comes_of_a_notice_is_noted(string? fault)
+    {
+        await using var engine = Scripted(new Engine(azurite.ConnectionString));
+        engine.Activity<RunNotice>(FunctionNames.SendNotice, _ => fault is null ? true : throw new InvalidInputException(fault));
+        await engine.StartAsync();
+        var notice = new RunNotice("id", "run", RunEnd.Cancelled, DateTimeOffset.UnixEpoch, "enough");
+        var state = await engine.WaitAsync(await engine.BeginAsync(FunctionNames.Notification, notice), Patience);
+        Assert.Equal((OrchestrationStatus.Completed, fault is null), (state!.OrchestrationStatus, Engine.Read<bool>(state.Output)));
+        Assert.Equal(new NotedNotice(notice, fault), Assert.Single(InputsOf<NotedNotice>(engine)));
+        Assert.Single(InputsOf<RunNotice>(engine)); // what is refused for good is not tried again
+    }
+
     [Fact]
     public async Task A_passing_fault_is_tried_again()
     {
         int calls = 0;
-        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new IOException("The network was away.") : Report(update));
+        await using var engine = Scripted(new Engine(azurite.ConnectionString), update => ++calls == 2 ? throw new HttpRequestException("The service was away.") : Report(update));
         await engine.StartAsync();
         Assert.Equal(Steps, (await OutcomeAsync(engine, Request)).Steps);
         Assert.Equal(Steps + 1, calls);
@@ -209,7 +293,8 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
 
         Assert.Equal(3, outcome.Steps);
         var published = InputsOf<PublishAdapterInput>(engine).First();
-        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Alarm);
+        Assert.Matches(@"^It has cost 3\d\d EUR, and limits\.maxCost is 300\.$", published.Limit);
+        Assert.Null(published.Alarm);
         Assert.Equal((12, 300, 2, 60), (published.Usage.RolloutSeconds, published.Usage.UpdateSeconds, published.Usage.EvaluateSeconds, published.Usage.ResponseTokens));
     }
 
@@ -222,7 +307,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await engine.StartAsync();
         var began = Request with { StartedAt = DateTime.UtcNow.AddHours(-3), Limits = new RunLimits { MaxHours = maxHours } };
         Assert.Equal(steps, (await OutcomeAsync(engine, began)).Steps);
-        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Equal(steps < Steps ? "It has taken 3 hours, and limits.maxHours is 2." : null, Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Fact]
@@ -231,7 +316,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         await using var engine = Scripted(new Engine(azurite.ConnectionString));
         await engine.StartAsync();
         await OutcomeAsync(engine, Request with { Steps = 1, Limits = new RunLimits { MaxHours = 1e-6 } });
-        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Alarm);
+        Assert.Null(Assert.Single(InputsOf<PublishAdapterInput>(engine)).Limit);
     }
 
     [Theory]
@@ -336,13 +421,23 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     private static Engine Scripted(Engine engine, Func<PpoUpdateInput, StepReport>? update = null)
     {
         engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);
+        engine.Orchestrator<RunNotice, bool>(FunctionNames.Notification, Notification.Run);
+        engine.Activity<RunNotice>(FunctionNames.BeginNotice, _ => null);
+        engine.Activity<NotedNotice>(FunctionNames.NoteNotice, _ => null);
         engine.Activity<PrepareModelInput>(FunctionNames.PrepareModel, input => input.Source.Replace("file:", "models/", StringComparison.Ordinal));
         engine.Activity<PrepareAdapterInput>(FunctionNames.PrepareAdapter, _ => "checkpoint");
         engine.Activity<PrepareDatasetInput>(FunctionNames.PrepareDataset, _ => "dataset");
         engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input => new EvaluateResult($"{input.Step}", 0.5, 0.5, 1));
         engine.Activity<RolloutShardInput>(FunctionNames.RolloutShard, input => new RolloutShardResult($"{input.Step}/{input.Shard}", 10, 1, 2));
         engine.Activity<PpoUpdateInput>(FunctionNames.PpoUpdate, update ?? Report);
-        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps));
+        engine.Activity<PublishAdapterInput>(FunctionNames.PublishAdapter, input => new RunOutcome(input.RunId, 0.5, 0.1, true, input.Prepared, input.Steps) { Alarm = input.Alarm, Limit = input.Limit });
+        return engine;
+    }
+
+    private static Engine Sharded(Engine engine)
+    {
+        engine.Activity<GradientShardInput>(FunctionNames.GradientShard, input => new GradientShardResult(input.Shard + 1));
+        engine.Activity<OptimizerStepInput>(FunctionNames.OptimizerStep, input => new OptimizerStepResult(input.Number == 2, 1));
         return engine;
     }
 

@@ -3,6 +3,7 @@ using System.Xml;
 using System.Xml.Linq;
 using CsCheck;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Reports;
 
 namespace RlhfFunctions.Functions.Tests.Reports;
@@ -83,6 +84,22 @@ public sealed class ReportPageTests
         Assert.DoesNotContain("least KL for this change", page, StringComparison.Ordinal);
         Assert.DoesNotContain("Where ", page, StringComparison.Ordinal);
         Assert.Null(Comparison.Doubt(unjudged));
+    }
+
+    [Theory]
+    [InlineData("Step 3 went too far.", null, "The run stopped itself after an alarm. Step 3 went too far.", "since an alarm stopped the run")]
+    [InlineData(null, "It has taken 3 hours.", "The run stopped at its limit, before its last step. It has taken 3 hours.", "since the run stopped at its limit")]
+    public void What_stopped_a_run_is_called_by_its_name(string? alarm, string? limit, string says, string consequence)
+    {
+        var report = SampleReport.Report with { Alarm = alarm, Limit = limit };
+        var page = Parse(ReportPage.Render(report, SampleReport.Metrics(3), TinyRun.Request("sample"), published: false));
+        Assert.Equal(says, Assert.Single(page.Descendants("p"), text => text.Attribute("class")?.Value == "notice").Value);
+        Assert.Contains(page.Descendants("p"), text => text.Value.Contains(consequence, StringComparison.Ordinal));
+
+        var (view, steps) = SamplePages.Run("live", "Running", 3, 1);
+        view = view with { Progress = view.Progress! with { LastStep = view.Progress.LastStep! with { Alarm = alarm, Limit = limit } } };
+        string notice = Assert.Single(Parse(SamplePages.Live((view, steps))).Descendants("p"), text => text.Attribute("class")?.Value == "notice").Value;
+        Assert.Equal(alarm is null ? $"The run stops at its limit. {limit}" : $"The run stops itself after an alarm. {alarm}", notice);
     }
 
     [Fact]

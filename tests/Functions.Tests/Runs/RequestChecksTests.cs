@@ -40,6 +40,8 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         ["an endless name"] = (Request with { Data = Request.Data with { Columns = new DialogueColumns { Topic = new string('t', 5000) } } }, "data.columns.topic", "4096 characters"),
         ["too many terms"] = (Request with { Reward = new RewardSettings { Terms = [.. Enumerable.Range(0, 65).Select(i => new RepetitionTerm { Name = $"t{i}" })] } }, "reward.terms", "more than 64"),
         ["no campaign"] = (WithVotesOf("no-such"), "data.preferences", "there is no no-such"),
+        ["a webhook elsewhere"] = (Request with { Notify = new NotifySettings { Url = "http://169.254.169.254/metadata" } }, "notify.url", "RlhfWebhookHosts"),
+        ["a webhook that is no address"] = (Request with { Notify = new NotifySettings { Url = "ftp://hooks.example" } }, "notify.url", "http:// or https://"),
         ["no number"] = (Request with { Lora = new LoraSettings { Alpha = double.PositiveInfinity } }, "lora.alpha", "Infinity"),
     };
 

@@ -47,6 +47,24 @@ public sealed class RunRetentionTests
     }
 
     [Fact]
+    public async Task Gradients_go_as_soon_as_the_checkpoint_they_led_to_is_there()
+    {
+        var request = _request with { Compute = new ComputeSettings { UpdateShards = 2 } };
+        await LearnAsync(steps: 1, discard: false);
+        foreach (int step in new[] { 0, 1 })
+        {
+            await MakeAsync(BlobPaths.Gradient(Id, step, 0, 1), "gradient");
+            await MakeAsync(BlobPaths.OptimizerState(Id, step, 1), "state");
+        }
+
+        await _retention.DiscardOneAsync(request, 1, CancellationToken.None);
+        Assert.Empty(await _blobs.ListAsync($"{BlobPaths.Update(Id, 0)}/", CancellationToken.None));
+        Assert.Equal(4, (await _blobs.ListAsync($"{BlobPaths.Update(Id, 1)}/", CancellationToken.None)).Count); // of the step under way
+        await _retention.DiscardAsync(request, 2, CancellationToken.None); // at the end all of them, whatever became of their step
+        Assert.Empty(await _blobs.ListAsync($"{BlobPaths.Update(Id, 1)}/", CancellationToken.None));
+    }
+
+    [Fact]
     public async Task A_late_delivery_takes_nothing_from_a_run_that_went_back()
     {
         await LearnAsync(steps: 5);

@@ -13,7 +13,7 @@ namespace RlhfFunctions.Ml.Tests.Learning;
 public sealed class AlgorithmTests
 {
     private const int BatchSize = 16, Group = 4;
-    private static readonly GenerationSettings Generation = new() { MaxNewTokens = 8 };
+    internal static readonly GenerationSettings Generation = new() { MaxNewTokens = 8 };
 
     private static readonly TrainingSettings Common = new GrpoSettings
     {
@@ -179,13 +179,13 @@ public sealed class AlgorithmTests
         Assert.DoesNotContain(MetricNames.Kl, Step(policy, state, algorithm).Metrics.Keys);
     }
 
-    private static TrainedPolicy Policy(Algorithm algorithm) => TinyPolicy.Create(randomAdapter: false, hasValueHead: algorithm.HasValueHead);
+    internal static TrainedPolicy Policy(Algorithm algorithm) => TinyPolicy.Create(randomAdapter: false, hasValueHead: algorithm.HasValueHead);
 
     private static StepStats Step(TrainedPolicy policy, TrainingState state, Algorithm algorithm) => PolicyUpdate.Run(
         policy, state, algorithm.Samples ? Samples(policy, state, algorithm) : Preferences(policy), algorithm,
         PolicyUpdate.EpochOrder(1, state.Step), CancellationToken.None);
 
-    private static IReadOnlyList<RolloutSample> Samples(TrainedPolicy policy, TrainingState state, Algorithm algorithm)
+    internal static IReadOnlyList<RolloutSample> Samples(TrainedPolicy policy, TrainingState state, Algorithm algorithm)
     {
         var perPrompt = algorithm.Settings.SamplesPerPrompt;
         var prompts = TinyPolicy.Prompts(BatchSize / perPrompt);
@@ -202,7 +202,7 @@ public sealed class AlgorithmTests
     }
 
     /// <summary>Of two responses the one with the token that <see cref="TokenShareReward"/> likes.</summary>
-    private static IReadOnlyList<RolloutSample> Preferences(TrainedPolicy policy)
+    internal static IReadOnlyList<RolloutSample> Preferences(TrainedPolicy policy)
     {
         var prompts = TinyPolicy.Prompts(BatchSize);
         int[][] sides = [[5, 5, TinyPolicy.EndOfText], [7, 9, 11, TinyPolicy.EndOfText]];

@@ -49,8 +49,8 @@ public sealed class BeyondPpoTests
         var loss = @case.GetProperty("kind").GetString() switch
         {
             "grpo" => Grpo.LossOf(
-                scored.LogProbs, scored.Entropy, Targets(tensors, samples, "advantages.grpo"), OfGrpo(settings), Whole(samples, 1), longest),
-            "rloo" => Rloo.LossOf(scored.LogProbs, scored.Entropy, Targets(tensors, samples, "advantages.rloo"), new()
+                scored.Scores.LogProbs, scored.Scores.Entropy, Targets(tensors, samples, "advantages.grpo"), OfGrpo(settings), Whole(samples, 1), longest),
+            "rloo" => Rloo.LossOf(scored.Scores.LogProbs, scored.Scores.Entropy, Targets(tensors, samples, "advantages.rloo"), new()
             {
                 ClipRange = settings.GetProperty("epsilon").GetDouble(),
                 ClipRangeHigh = Optional(settings, "epsilon_high"),
@@ -58,8 +58,7 @@ public sealed class BeyondPpoTests
             "dpo" => DpoLoss(policy, samples, scored, OfDpo(settings)),
             var kind => throw new NotSupportedException($"{name}: {kind} is no algorithm."),
         };
-        loss.Total.backward();
-        scored.Backward();
+        scored.Backward(loss.Total);
 
         GoldenJson.Close(@case.GetProperty("loss").GetDouble(), loss.Total.item<float>(), Tolerance, $"{name} loss");
         var gradients = tensors.Where(named => named.Key.StartsWith($"grad.{name}.", StringComparison.Ordinal)).ToArray();
@@ -81,7 +80,7 @@ public sealed class BeyondPpoTests
         using (policy.WithAdapterDisabled())
             reference = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, samples.Count)], temperature: 1);
         return Dpo.LossOf(
-            scored.LogProbs, scored.Entropy, reference.LogProbs.detach(), RolloutTensors.Of(samples, CPU).IsResponseToken, settings,
+            scored.Scores.LogProbs, scored.Scores.Entropy, reference.Scores.LogProbs.detach(), RolloutTensors.Of(samples, CPU).IsResponseToken, settings,
             Whole(samples, 2));
     }
 

@@ -51,8 +51,8 @@ public sealed class MiniBatchTests
             Assert.All(rows.Select((row, i) => (row, i)), at =>
             {
                 using var alone = MiniBatch.Score(policy, samples, [at.row], 1);
-                var expected = alone.LogProbs[0].data<float>().ToArray();
-                Assert.Equal(expected, batch.LogProbs[at.i].data<float>().ToArray()[..expected.Length], (a, b) => Math.Abs(a - b) < 1e-4);
+                var expected = alone.Scores.LogProbs[0].data<float>().ToArray();
+                Assert.Equal(expected, batch.Scores.LogProbs[at.i].data<float>().ToArray()[..expected.Length], (a, b) => Math.Abs(a - b) < 1e-4);
             });
         }
         finally
@@ -82,8 +82,7 @@ public sealed class MiniBatchTests
         try
         {
             using var batch = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, 7)], 1);
-            (batch.LogProbs.sum() + batch.Values!.square().sum()).backward();
-            batch.Backward();
+            batch.Backward(batch.Scores.LogProbs.sum() + batch.Scores.Values!.square().sum());
             return [.. policy.Parameters.SelectMany(named => named.Value.grad!.cpu().data<float>().ToArray())];
         }
         finally

@@ -69,6 +69,14 @@ public sealed unsafe class IntegerProductsTests
             Assert.Equal(Vector512.Create(expected), Nf4.Lookup(table, places));
             Assert.Equal(Vector256.Create(expected), Nf4.LookupSixteen(table, places.GetLower()));
         }
+        var random = new Random(3);
+        Vector512<short> Any() => Vector512.Create([.. Enumerable.Range(0, 32).Select(_ => (short)random.Next(-8191, 8192))]);
+        for (var i = 0; i < 100; i++)
+        {
+            var (x, w) = (Any(), Any());
+            Assert.Equal(Vector512.Create([.. Enumerable.Range(0, 16).Select(lane => (x[2 * lane] * w[2 * lane]) + (x[(2 * lane) + 1] * w[(2 * lane) + 1]))]), IntegerProducts.ProductsOfHalves(x.AsInt32(), w.AsInt32()));
+            Assert.Equal(IntegerProducts.ProductsOfHalves(x.AsInt32(), w.AsInt32()), IntegerProducts.Products(x, w));
+        }
     }
 
     private static Nf4Rows Weight(int outputs, int inputs)
