@@ -8,8 +8,9 @@ namespace RlhfFunctions.Functions.Tests.Campaigns;
 /// <summary>An open campaign in Blob storage whose pairs nobody generated, and votes on them.</summary>
 internal sealed class PlantedCampaign(BlobFiles blobs, CampaignRequest request, IReadOnlyList<CampaignPair> pairs)
 {
-    /// <summary>Pairs of two policies about dialogues of their own; a is civil.</summary>
-    public static async Task<PlantedCampaign> PlantAsync(BlobFiles blobs, string id, int pairs, string policyA, string policyB, Func<CampaignRequest, CampaignRequest> change)
+    /// <summary>Pairs of two policies about dialogues of their own; a is civil. The last few are gold ones.</summary>
+    public static async Task<PlantedCampaign> PlantAsync(
+        BlobFiles blobs, string id, int pairs, string policyA, string policyB, Func<CampaignRequest, CampaignRequest> change, int gold = 0)
     {
         var request = change(new CampaignRequest
         {
@@ -19,7 +20,10 @@ internal sealed class PlantedCampaign(BlobFiles blobs, CampaignRequest request, 
             Pairs = pairs,
         });
         CampaignPair[] all = [.. Enumerable.Range(0, pairs).Select(i =>
-            new CampaignPair(i, $"d{i}", $"#Person1#: Hello {i}.", $"Tom sounds kind {i}.", $"Tom sounds rude {i}.", policyA, policyB, 1))];
+            new CampaignPair(i, $"d{i}", $"#Person1#: Hello {i}.", $"Tom sounds kind {i}.", $"Tom sounds rude {i}.", policyA, policyB, 1)
+            {
+                Gold = i < pairs - gold ? null : VoteChoice.A,
+            })];
         await blobs.TryRecordAsync(BlobPaths.Campaign(id), request, CancellationToken.None);
         var files = new Dictionary<string, byte[]> { [CampaignRecords.PairsFile] = JsonSerializer.SerializeToUtf8Bytes(all, ContractsJson.Options) };
         await new ArtifactStore(blobs).MakeOnceAsync(BlobPaths.Pairs(id, 0), _ => Task.FromResult(new NewArtifact<int>(files, pairs)), CancellationToken.None);

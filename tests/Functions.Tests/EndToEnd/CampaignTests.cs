@@ -169,6 +169,16 @@ public sealed class CampaignTests
         Assert.Equal(21, (await EventsAsync(app)).Count); // the taking back is an event too
         Assert.Equal("true", await browser.EvaluateAsync<string>("(document.getElementById('differences').click(), document.getElementById('differences').getAttribute('aria-pressed'))"));
         Assert.True(await browser.EvaluateAsync<int>("document.querySelectorAll('mark').length") > 0);
+
+        // Voted without a connection, closed and opened again: it goes on where it was, and the vote is sent.
+        await browser.EvaluateAsync<int>("(window.fetch = () => Promise.reject(new Error('offline')), 0)");
+        string last = await browser.EvaluateAsync<string>($"{Dialogue} + keyOf(shown)");
+        await browser.PressAsync("1", '1');
+        await UntilAsync(browser, "document.getElementById('status').textContent.includes('No connection: 1 kept')");
+        await browser.ShowAsync($"{app.Http.BaseAddress}api/campaigns/{Id}/page?annotator=kim", 400);
+        await UntilAsync(browser, "document.getElementById('status').textContent.startsWith('20 of') && document.getElementById('status').textContent.includes('All sent')");
+        Assert.NotEqual(last, await browser.EvaluateAsync<string>($"{Dialogue} + keyOf(shown)"));
+        Assert.Equal(22, (await EventsAsync(app)).Count);
     }
 
     private static CampaignRequest Request { get; } = new()
