@@ -37,7 +37,8 @@ public static class RewardModel
                 var input = new TrainRewardInput(state.RewardId, model, member, part < state.Folds ? part : null, chunk);
                 var result = await context.CallActivityAsync<TrainRewardResult>(FunctionNames.TrainReward, input, ActivityRetries.Default);
                 done[training] = new RewardProgress(result.Step, result.Steps);
-                context.SetCustomStatus(new RewardProgress(done.Sum(part => part?.Step ?? 0), done.Max(part => part?.Steps ?? 0) * done.Length));
+                int most = done.Max(one => one?.Steps ?? 0); // of those that have not told yet, until they do
+                context.SetCustomStatus(new RewardProgress(done.Sum(one => one?.Step ?? 0), done.Sum(one => one?.Steps ?? most)));
                 if (result.Step == result.Steps) return chunk + 1;
             }
         }

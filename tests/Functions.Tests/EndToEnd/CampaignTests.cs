@@ -99,6 +99,13 @@ public sealed class CampaignTests
             Assert.Contains("not-preferred", await held.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
 
+        // The votes themselves teach another run, without a reward model between.
+        var voted = TinyRun.By(AlgorithmName.Dpo, "voted", steps: 1);
+        using (var accepted = await app.PostRunAsync(voted with { Data = voted.Data with { Preferences = $"campaign:{Id}" } }))
+            Assert.True(accepted.StatusCode == HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
+        await app.WaitAsync("voted", view => view.Status == "Completed", Patience);
+        Assert.Contains($">votes {Id}<", await app.Http.GetStringAsync(new Uri("/api/pages/history?run=voted", UriKind.Relative)), StringComparison.Ordinal);
+
         string history = await app.Http.GetStringAsync(new Uri("/api/pages/history?run=steered", UriKind.Relative));
         int[] places = [.. new[] { $">votes {Id}<", ">reward model short<", ">run steered<" }.Select(link => history.IndexOf(link, StringComparison.Ordinal))];
         Assert.True(places[0] > 0 && places.SequenceEqual(places.Order()), history);

@@ -391,6 +391,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
 
         Assert.True(state?.OrchestrationStatus == OrchestrationStatus.Completed, state?.Output);
         Assert.Equal("models/0", Engine.Read<RewardOutcome>(state!.Output).Model);
+        Assert.Equal(new RewardProgress(650 * seeds, 650 * seeds), Engine.Read<RewardProgress>(state.Status));
         Assert.Single(InputsOf<CollectPreferencesInput>(engine).Distinct());
         foreach (int member in Enumerable.Range(0, seeds))
         {
@@ -412,7 +413,14 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
             var share = new MetricSummary(0.9, 0.3, 0.8, 1, 10);
             return new RewardReport
             {
-                Comparisons = 10, Decided = 10, Accuracy = share, ShorterAccuracy = share, LeadOverShorter = share, Brier = 0.1, CalibrationError = 0, Reliability = [],
+                Comparisons = 10,
+                Decided = 10,
+                Accuracy = share,
+                ShorterAccuracy = share,
+                LeadOverShorter = share,
+                Brier = 0.1,
+                CalibrationError = 0,
+                Reliability = [],
                 LengthCorrelation = 0,
             };
         }

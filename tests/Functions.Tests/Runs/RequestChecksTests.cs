@@ -93,8 +93,16 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         var share = new MetricSummary(0.5, 0.5, 0.4, 0.6, 10);
         var report = new RewardReport
         {
-            Comparisons = 10, Decided = 10, Accuracy = share, ShorterAccuracy = share, LeadOverShorter = share, Brier = 0.25, CalibrationError = 0, Reliability = [],
-            LengthCorrelation = 0, Refusal = refusal,
+            Comparisons = 10,
+            Decided = 10,
+            Accuracy = share,
+            ShorterAccuracy = share,
+            LeadOverShorter = share,
+            Brier = 0.25,
+            CalibrationError = 0,
+            Reliability = [],
+            LengthCorrelation = 0,
+            Refusal = refusal,
         };
         await PlantAsync(id, report);
         await PlantAsync($"{id}.1", report with { Refusal = null });
