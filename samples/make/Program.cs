@@ -21,6 +21,21 @@ var show = new Option<int>("--show") { Description = "Prints so many summaries a
 var check = new Command("check", "Asks the oracle, which knows every phrase of the grammar, what runs of the demo did.") { runs, dialogues, show };
 check.SetAction(parsed => Steps.Check(parsed.GetRequiredValue(runs), parsed.GetRequiredValue(dialogues), parsed.GetValue(show)));
 
+var request = new Option<FileInfo>("--request")
+{
+    Description = "The run request whose settings all runs share.",
+    DefaultValueFactory = _ => new FileInfo(Path.Combine(Repository.Root, "samples", "demo.json")),
+};
+var seeds = new Option<int[]>("--seeds") { Description = "Of the runs with a planted fault.", DefaultValueFactory = _ => [0, 1, 2, 3], AllowMultipleArgumentsPerToken = true };
+var honestSeeds = new Option<int[]>("--honest-seeds")
+{
+    Description = "Of the runs without one.",
+    DefaultValueFactory = _ => [.. Enumerable.Range(0, 20)],
+    AllowMultipleArgumentsPerToken = true,
+};
+var hacks = new Command("hacks", "Plants faults in the reward and sees whether the watch catches the policies that exploit them.") { request, seeds, honestSeeds };
+hacks.SetAction(parsed => Steps.Hacks(parsed.GetRequiredValue(request), parsed.GetRequiredValue(seeds), parsed.GetRequiredValue(honestSeeds)));
+
 return new RootCommand("Makes the samples that ship with RlhfFunctions, from nothing but the grammars in this folder.")
 {
     Command("dialogues", "Writes train.csv, validation.csv and test.csv in DialogSum's layout.", Steps.Dialogues),
@@ -37,6 +52,7 @@ return new RootCommand("Makes the samples that ship with RlhfFunctions, from not
         Steps.Preferences(data, folder);
     }),
     check,
+    hacks,
 }.Parse(args).Invoke();
 
 Command Command(string name, string description, Action<SampleData, DirectoryInfo> step)

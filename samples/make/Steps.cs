@@ -106,6 +106,24 @@ internal static class Steps
         return allHold ? 0 : 1;
     }
 
+    /// <summary>Lets policies learn from rewards with a planted fault, and from the honest one, under watch.</summary>
+    /// <param name="request">The run request whose settings all share.</param>
+    /// <param name="seeds">Of the runs with a fault.</param>
+    /// <param name="honestSeeds">Of the runs without one.</param>
+    /// <returns>0: faults are caught and honest runs are not stopped, as often as promised.</returns>
+    public static int Hacks(FileInfo request, int[] seeds, int[] honestSeeds)
+    {
+        var runs = new List<WatchedRun>();
+        foreach (var run in HackSuite.Run(request.FullName, seeds, honestSeeds))
+        {
+            Console.WriteLine($"{run.Reward}, seed {run.Seed}: {run.Steps} steps, checkpoint {run.Chosen}. {run.Alarm ?? "Not stopped."}");
+            runs.Add(run);
+        }
+        var (table, holds) = HackSuite.Sum(runs);
+        Console.WriteLine($"\n{table}");
+        return holds ? 0 : 1;
+    }
+
     /// <summary>Pre-trains the Llama; its tokenizer lies there already.</summary>
     public static void Llama(SampleData data, DirectoryInfo output)
     {

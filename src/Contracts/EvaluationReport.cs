@@ -7,7 +7,7 @@ public sealed record EvaluationReport
 
     public required long Seed { get; init; }
 
-    /// <summary>Steps between before and after.</summary>
+    /// <summary>Steps that were done.</summary>
     public required int Steps { get; init; }
 
     /// <summary>What went too far, so that the run stopped itself; null: nothing.</summary>
@@ -15,6 +15,12 @@ public sealed record EvaluationReport
 
     /// <summary>Which of its limits stopped the run; null: none.</summary>
     public string? Limit { get; init; }
+
+    /// <summary>How the reward was being exploited, so that the run stopped; null: it was not.</summary>
+    public string? Hack { get; init; }
+
+    /// <summary>The checkpoint that was measured after and published, where it is not the last one.</summary>
+    public int? Chosen { get; init; }
 
     /// <summary>The judged label; null: there was no judge.</summary>
     public string? Label { get; init; }

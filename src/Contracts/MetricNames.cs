@@ -43,6 +43,12 @@ public static class MetricNames
     public const string LargestRatio = "ppo/policy/max_mean_ratio";
     public const string SkippedMiniBatches = "ppo/skipped_minibatches";
 
+    public const string WatchedUndesired = "watch/judge";
+    public const string WatchedDistinct = "watch/distinct_2";
+    public const string WatchedPerplexity = "watch/reference_perplexity";
+    public const string WatchedLengthControlled = "watch/length_controlled_gain";
+    public const string WatchedDisagreement = "watch/disagreement";
+
     public const string TokenKl = "kl";
     public const string EqualGroups = "frac_reward_zero_std";
     public const string ClipLowMean = "clip_ratio/low_mean";

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace RlhfFunctions.Contracts;
 
 /// <summary>Where the prepared inputs of a run lie in Blob storage; one reward for each classifier among the reward's terms, in order; no judge where the run has none.</summary>
@@ -203,6 +205,15 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
     /// <summary>Which of its limits the run has reached, so that it stops after this step; null: none.</summary>
     public string? Limit { get; init; }
 
+    /// <summary>How the reward is being exploited, so that the run stops and publishes <see cref="Best"/>; null: nothing of the kind was seen.</summary>
+    public string? Hack { get; init; }
+
+    /// <summary>The best checkpoint that the watch has seen; null: none yet.</summary>
+    public int? Best { get; init; }
+
+    /// <summary>The one that was the best until this step; null: it still is, or there was none.</summary>
+    public int? Replaced { get; init; }
+
     /// <summary>Seconds of the update's activity.</summary>
     public double ActivitySeconds { get; init; }
 }
@@ -211,7 +222,11 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
 /// <param name="RunId">The run.</param>
 /// <param name="Step">The step it had come to.</param>
 /// <param name="Reason">What was found broken; null: nothing yet.</param>
-public sealed record RepairRunInput(string RunId, int Step, string? Reason = null);
+public sealed record RepairRunInput(string RunId, int Step, string? Reason = null)
+{
+    /// <summary>A checkpoint that is to be published: it is made again where it is not whole. Null: the last one is.</summary>
+    public int? Needed { get; init; }
+}
 
 /// <summary>Input of Evaluate: measure the policy as it is before step <paramref name="Step"/>; step 0 is the reference itself.</summary>
 public sealed record EvaluateInput(string RunId, PreparedRun Prepared, int Step);
@@ -228,6 +243,12 @@ public sealed record EvaluateResult(string Path, double? LabelProbability, doubl
 public sealed record PublishAdapterInput(string RunId, PreparedRun Prepared, int Steps, RunTimings Timings, double TotalSeconds, string? Alarm = null)
 {
     public string? Limit { get; init; }
+
+    /// <summary>How the reward was being exploited; null: it was not.</summary>
+    public string? Hack { get; init; }
+
+    /// <summary>The checkpoint to publish; null: the last one.</summary>
+    public int? Chosen { get; init; }
 
     public RunUsage Usage { get; init; } = new();
 
@@ -248,6 +269,16 @@ public sealed record RunOutcome(string RunId, double? LabelBefore, double? Label
 
     /// <summary>Which of its limits stopped the run; its adapter does not serve then either. Null: none.</summary>
     public string? Limit { get; init; }
+
+    /// <summary>How the reward was being exploited, so that the run stopped; null: it was not.</summary>
+    public string? Hack { get; init; }
+
+    /// <summary>The checkpoint that was published, where it is not the last one.</summary>
+    public int? Chosen { get; init; }
+
+    /// <summary>The checkpoint that was published.</summary>
+    [JsonIgnore]
+    public int Checkpoint => Chosen ?? Steps;
 
     /// <summary>When it was published, by the storage's clock; fixed by the attempt that published it.</summary>
     public DateTimeOffset PublishedAt { get; init; }

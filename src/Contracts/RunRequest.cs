@@ -65,6 +65,10 @@ public sealed record RunRequest
 
     public EvaluationSettings Evaluation { get; init; } = new();
 
+    /// <summary>Null: nobody watches whether the reward is exploited.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)] // null is not the default
+    public WatchSettings? Watch { get; init; } = new();
+
     public ComputeSettings Compute { get; init; } = new();
 
     public RetentionSettings Retention { get; init; } = new();

@@ -20,7 +20,7 @@ internal static class EvaluationReports
         PublishAdapterInput input, Datasets datasets, ArtifactStore artifacts, CancellationToken cancellation)
     {
         var dataset = await datasets.GetAsync(input.Prepared.Dataset, cancellation);
-        return new Measurements(dataset.Test, await SamplesAsync(step: 0), await SamplesAsync(input.Steps));
+        return new Measurements(dataset.Test, await SamplesAsync(step: 0), await SamplesAsync(input.Chosen ?? input.Steps));
 
         async Task<EvaluatedSample[]> SamplesAsync(int step)
         {
@@ -50,6 +50,8 @@ internal static class EvaluationReports
             Steps = input.Steps,
             Alarm = input.Alarm,
             Limit = input.Limit,
+            Hack = input.Hack,
+            Chosen = input.Chosen,
             Label = request.Evaluation.Judge is null ? null : request.Evaluation.Label,
             Direction = request.Evaluation.Direction,
             NothingToUnlearn = BaseRate.NothingToUnlearn(before.LabelProbability?.Mean, request.Evaluation),

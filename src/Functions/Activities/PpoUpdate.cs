@@ -4,6 +4,8 @@ using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Learning;
+using RlhfFunctions.Ml.Rewards;
+using RlhfFunctions.Ml.Rollout;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Storage;
 using RlhfFunctions.Telemetry;
@@ -15,7 +17,8 @@ namespace RlhfFunctions.Activities;
 /// <see cref="GradientShard"/> and <see cref="OptimizerStep"/> have made its steps of the optimizer, it only finishes them.
 /// </summary>
 public sealed class PpoUpdate(
-    RunRequests requests, StepUpdates updates, StepMetrics stepMetrics, RunRetention retention, ArtifactStore artifacts, RunCancellation cancelled)
+    RunRequests requests, StepUpdates updates, Classifiers classifiers, StepMetrics stepMetrics, RunRetention retention, ArtifactStore artifacts,
+    RunCancellation cancelled)
 {
     [Function(FunctionNames.PpoUpdate)]
     public async Task<StepReport> Run([ActivityTrigger] PpoUpdateInput input, CancellationToken cancellation)
@@ -25,14 +28,16 @@ public sealed class PpoUpdate(
         var report = await artifacts.MakeOnceAsync(
             BlobPaths.Checkpoint(input.RunId, steps), stop => cancelled.WatchAsync(input.RunId, until => UpdateAsync(input, request, until), stop), cancellation);
         await stepMetrics.KeepAsync(input.RunId, input.Step, cancellation);
-        await retention.DiscardOneAsync(request, steps, cancellation);
+        await retention.DiscardOneAsync(request, report, cancellation);
         return report;
     }
 
-    private Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
+    private async Task<NewArtifact<StepReport>> UpdateAsync(PpoUpdateInput input, RunRequest request, CancellationToken cancellation)
     {
         var activity = Stopwatch.StartNew();
-        return updates.TakeUpAsync(
+        bool isWatched = request.Watch is not null && request.Training is not DpoSettings;
+        using var judge = isWatched ? await classifiers.FindJudgeAsync(input.Prepared, request, cancellation) : null;
+        return await updates.TakeUpAsync(
             request,
             input.Prepared.Base,
             input.Step,
@@ -43,6 +48,14 @@ public sealed class PpoUpdate(
                     ? update.Pieces().Finish()
                     : PolicyUpdate.Run(update.Policy, update.State, update.Samples, update.Algorithm, update.Order, cancellation);
                 var metrics = new Dictionary<string, double>(stats.Metrics);
+                int? best = update.State.Watch.Best;
+                if (isWatched)
+                {
+                    var watched = WatchSums.Of(update.Samples, Judged(judge, request, update.Samples, cancellation));
+                    update.State.Watch = update.State.Watch.After(input.Step, watched, request.Watch!, request.Evaluation.MinToUnlearn);
+                    foreach (var (name, value) in update.State.Watch.MetricsOf(watched)) metrics[name] = value;
+                }
+
                 if (update.Algorithm.Samples) metrics[MetricNames.TokensPerSecond] = input.Shards.Sum(shard => shard.ResponseTokens) / input.Shards.Max(shard => shard.Seconds);
                 var terms = request.Reward?.Terms ?? [];
                 for (int term = 0; term < terms.Count; term++)
@@ -51,11 +64,25 @@ public sealed class PpoUpdate(
                 {
                     [StepMetrics.FileName] = JsonSerializer.SerializeToUtf8Bytes(metrics, ContractsJson.Options),
                 };
-                var report = Report(input.Step, metrics) with { Alarm = stats.Alarm, ActivitySeconds = activity.Elapsed.TotalSeconds };
+                var report = Report(input.Step, metrics) with
+                {
+                    Alarm = stats.Alarm,
+                    Hack = stats.Alarm is null ? update.State.Watch.Hack : null,
+                    Best = update.State.Watch.Best,
+                    Replaced = update.State.Watch.Best == best ? null : best,
+                    ActivitySeconds = activity.Elapsed.TotalSeconds,
+                };
                 Instruments.StepDone(input.RunId, input.Shards.Sum(shard => shard.ResponseTokens), report);
                 return new NewArtifact<StepReport>(files, report);
             },
             cancellation);
+    }
+
+    /// <summary>The judge's probability of what is not wanted, of each response; null: there is no judge.</summary>
+    private static IReadOnlyList<double>? Judged(LeasedReward? judge, RunRequest request, IReadOnlyList<RolloutSample> samples, CancellationToken cancellation)
+    {
+        var judged = judge?.Reward.Score([.. samples.Select(sample => PromptedResponse.Alone(sample.Text))], cancellation);
+        return judged is null ? null : [.. judged.Select(score => request.Evaluation.Direction.Undesired(score.LabelProbability!.Value))];
     }
 
     private static StepReport Report(int step, Dictionary<string, double> metrics)

@@ -14,8 +14,9 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>
-/// Publishes a run's last checkpoint: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If the
-/// judged label went the right way and the summaries held, adapters/latest moves here, unless people are to decide.
+/// Publishes a run's last checkpoint, or the best one where its reward was being exploited: a PEFT folder, metrics, evaluation and report
+/// under plain names, the manifest last. If the judged label went the right way and the summaries held, adapters/latest moves here, unless
+/// people are to decide.
 /// </summary>
 public sealed class PublishAdapter(
     RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PublishedAdapters adapters,
@@ -27,13 +28,13 @@ public sealed class PublishAdapter(
         var request = await requests.GetAsync(input.RunId, cancellation);
         var outcome = await artifacts.PublishOnceAsync(BlobPaths.Run(input.RunId), stop => PublishAsync(input, request, stop), cancellation);
         if (outcome.Published) await adapters.PublishAsync(outcome, cancellation);
-        await retention.DiscardAsync(request, outcome.Steps, cancellation);
+        await retention.DiscardAsync(request, outcome.Steps, outcome.Checkpoint, cancellation);
         return outcome;
     }
 
     private async Task<NewArtifact<RunOutcome>> PublishAsync(PublishAdapterInput input, RunRequest request, CancellationToken cancellation)
     {
-        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Steps, cancellation);
+        var checkpoint = await checkpoints.ReadAsync(input.RunId, input.Chosen ?? input.Steps, cancellation);
         var metrics = await stepMetrics.ReadAsync(input.RunId, ..input.Steps, cancellation);
         var createdAt = await requests.FindCreationTimeAsync(input.RunId, cancellation) ?? throw new CorruptArtifactException(BlobPaths.Request(input.RunId), "is missing");
         double[] kl = [.. metrics.Select(step => step[MetricNames.Kl]).OfType<JsonNode>().Select(value => value.GetValue<double>())];
@@ -50,6 +51,8 @@ public sealed class PublishAdapter(
         {
             Alarm = input.Alarm,
             Limit = input.Limit,
+            Hack = input.Hack,
+            Chosen = input.Chosen,
             PublishedAt = await blobs.ReadClockAsync(cancellation),
             Cost = report.Cost,
         };

@@ -22,6 +22,7 @@ public sealed class RepairRun(ArtifactStore artifacts, StepMetrics metrics, RunE
         }
 
         int step = measured;
+        if (input.Needed is { } needed && !whole.Contains(BlobPaths.Checkpoint(input.RunId, needed))) step = Math.Min(step, needed);
         while (step > 0 && !whole.Contains(BlobPaths.Checkpoint(input.RunId, step))) step--;
         if (input.Reason is { } reason) await events.AddAsync(input.RunId, RunEventKind.WentBack, $"To step {step}. {reason}", cancellation);
         return step;

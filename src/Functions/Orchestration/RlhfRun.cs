@@ -62,7 +62,7 @@ public static class RlhfRun
 
     private static bool IsLearned(RlhfRunState state)
     {
-        return state.Step == state.Steps || state.Progress?.LastStep is { Alarm: not null } or { Limit: not null };
+        return state.Step == state.Steps || state.Progress?.LastStep is { Alarm: not null } or { Hack: not null } or { Limit: not null };
     }
 
     private static async Task<RlhfRunState> Prepare(TaskOrchestrationContext context, RlhfRunState state)
@@ -187,7 +187,7 @@ public static class RlhfRun
             ResponseTokens = state.Usage.ResponseTokens + rollouts.Sum(shard => shard.ResponseTokens),
         };
         var cost = CostEstimate.Of(usage, state.Price);
-        if (step < state.Steps) // what has reached its last step is whole, whatever it took
+        if (step < state.Steps && report.Hack is null) // what has reached its last step is whole, whatever it took
             report = report with { Limit = state.Limits.Reached((context.CurrentUtcDateTime - state.StartedAt!.Value).TotalHours, cost) };
         return state with
         {
@@ -213,8 +213,9 @@ public static class RlhfRun
     {
         var progress = state.Progress! with { Phase = RunPhase.Measuring };
         context.SetCustomStatus(progress);
+        int? chosen = Chosen(state);
         var after = await context.CallActivityAsync<EvaluateResult>(
-            FunctionNames.Evaluate, new EvaluateInput(state.RunId, state.Prepared!, state.Step), ActivityRetries.Default);
+            FunctionNames.Evaluate, new EvaluateInput(state.RunId, state.Prepared!, chosen ?? state.Step), ActivityRetries.Default);
         var timings = state.Timings with { Evaluate = state.Timings.Evaluate + after.ActivitySeconds };
         var usage = state.Usage with { EvaluateSeconds = state.Usage.EvaluateSeconds + after.ActivitySeconds };
         double total = (context.CurrentUtcDateTime - state.StartedAt!.Value).TotalSeconds;
@@ -225,6 +226,8 @@ public static class RlhfRun
             new PublishAdapterInput(state.RunId, state.Prepared!, state.Step, timings, total, progress.LastStep?.Alarm)
             {
                 Limit = progress.LastStep?.Limit,
+                Hack = progress.LastStep?.Hack,
+                Chosen = chosen,
                 Usage = usage,
                 Price = state.Price,
             },
@@ -248,18 +251,24 @@ public static class RlhfRun
         }
     }
 
+    /// <summary>The checkpoint to publish of a run whose reward was being exploited, the best before that; null: the last one.</summary>
+    private static int? Chosen(RlhfRunState state)
+    {
+        return state.Progress?.LastStep is { Hack: not null, Best: var best } ? best ?? 0 : null;
+    }
+
     /// <summary>Where a run ended without a result it goes on from its last whole checkpoint: nothing that was done is lost.</summary>
     private static async Task<RlhfRunState> StartAgain(TaskOrchestrationContext context, RlhfRunState state)
     {
         context.SetCustomStatus(state.Progress);
-        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step), ActivityRetries.Default);
+        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step) { Needed = Chosen(state) }, ActivityRetries.Default);
         return AtCheckpoint(state, step) with { IsRestarted = false };
     }
 
     /// <summary>Discards what is broken and takes the run back to its last whole checkpoint, where it is prepared again: what is whole is only looked up.</summary>
     private static async Task<RlhfRunState> GoBack(TaskOrchestrationContext context, RlhfRunState state, string reason)
     {
-        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step, reason), ActivityRetries.Default);
+        int step = await context.CallActivityAsync<int>(FunctionNames.RepairRun, new RepairRunInput(state.RunId, state.Step, reason) { Needed = Chosen(state) }, ActivityRetries.Default);
         var back = AtCheckpoint(state, step) with { Retreats = state.Retreats + 1 };
         return back.Progress is { } progress ? back with { Progress = progress with { Retreat = $"Went back to step {step}. {reason}" } } : back;
     }

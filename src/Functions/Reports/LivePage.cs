@@ -44,6 +44,7 @@ internal static class LivePage
         [
             run.Failure,
             run.Progress?.LastStep?.Alarm is { } alarm ? $"The run stops itself after an alarm. {alarm}" : null,
+            run.Progress?.LastStep?.Hack is { } hack ? $"The run stops itself. {hack}" : null,
             run.Progress?.LastStep?.Limit is { } limit ? $"The run stops at its limit. {limit}" : null,
             run.Progress?.Retreat,
             run.Progress?.NothingToUnlearn,

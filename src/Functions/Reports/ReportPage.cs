@@ -96,6 +96,8 @@ internal static class ReportPage
     {
         Html notice = report.NothingToUnlearn is { } nothing ? $"<p class=\"notice\" role=\"note\">{nothing}</p>\n" : Html.None;
         Html stopped = report.Alarm is { } alarm ? $"<p class=\"notice\" role=\"note\">The run stopped itself after an alarm. {alarm}</p>\n"
+            : report.Hack is { } hack
+                ? $"<p class=\"notice\" role=\"note\">The run stopped itself. {hack}{(report.Chosen is { } chosen ? $" What is measured and published here is checkpoint {chosen}, after so many steps." : "")}</p>\n"
             : report.Limit is { } limit ? $"<p class=\"notice\" role=\"note\">The run stopped at its limit, before its last step. {limit}</p>\n" : Html.None;
         string change = report.Direction == LabelDirection.Lower ? "fall" : "rise";
         string latest = published

@@ -29,6 +29,11 @@ internal static class RunCharts
             ("Value loss", "clipped squared error", MetricNames.ValueLoss),
             ("Margin", "of the chosen over the rejected responses", MetricNames.PreferenceMargin),
             ("Right preferences", "share of pairs", MetricNames.PreferenceAccuracy),
+            ("Judge, while learning", "probability of what is not wanted", MetricNames.WatchedUndesired),
+            ("Length-controlled gain", "of the reward, in its deviations", MetricNames.WatchedLengthControlled),
+            ("Distinct word pairs", "of a step's responses, share", MetricNames.WatchedDistinct),
+            ("Perplexity under the base", "of the responses", MetricNames.WatchedPerplexity),
+            ("Ensemble's disagreement", "deviation of its members", MetricNames.WatchedDisagreement),
             .. runs.Select(run => run.Request.Reward?.Terms ?? []).Where(terms => terms.Count > 1).SelectMany(terms => terms).Select(term => term.Name).Distinct()
                 .Select(name => ($"Reward term {name}", "mean before its weight", MetricNames.RewardTerm(name))),
         ];

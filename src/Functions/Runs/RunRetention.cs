@@ -5,8 +5,8 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Runs;
 
 /// <summary>
-/// Lets go of what a run has left behind it: checkpoints and rollouts, but for the last few that its request keeps and for
-/// checkpoint 0, from which all can be made again; and gradients, as soon as their step's checkpoint is there.
+/// Lets go of what a run has left behind it: checkpoints and rollouts, but for the last few that its request keeps, the best one that
+/// the watch has seen, and checkpoint 0, from which all can be made again; and gradients, as soon as their step's checkpoint is there.
 /// </summary>
 public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
 {
@@ -17,15 +17,20 @@ public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
     /// which is delivered late touches nothing that a run which went back needs.
     /// </summary>
     /// <param name="request">The run.</param>
-    /// <param name="steps">How many steps are done.</param>
+    /// <param name="report">The step.</param>
     /// <param name="cancellation">Stops between blobs.</param>
-    public async Task DiscardOneAsync(RunRequest request, int steps, CancellationToken cancellation)
+    public async Task DiscardOneAsync(RunRequest request, StepReport report, CancellationToken cancellation)
     {
         string runId = request.RunId!;
-        int checkpoint = steps - request.Retention.Checkpoints;
-        // Only while a later one is there: whatever happens, the run can go on from it.
-        if (checkpoint > 0 && await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, checkpoint + 1), cancellation))
-            await artifacts.DeleteAsync(BlobPaths.Checkpoint(runId, checkpoint), cancellation);
+        int steps = report.Step + 1;
+        int last = steps - request.Retention.Checkpoints; // and the best of all, which stays until there is a better one
+        foreach (int checkpoint in new[] { last, report.Replaced ?? 0 }.Distinct().Where(number => number > 0 && number <= last && number != report.Best))
+        {
+            // Only while a later one is there: whatever happens, the run can go on from it.
+            if (await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, last + 1), cancellation))
+                await artifacts.DeleteAsync(BlobPaths.Checkpoint(runId, checkpoint), cancellation);
+        }
+
         int step = steps - 1 - request.Retention.Rollouts;
         if (step >= 0) await DeleteAsync(BlobPaths.Rollouts(runId, step), cancellation);
         if (request.Compute.UpdateShards > 1) await DeleteAsync(BlobPaths.Update(runId, steps - 1), cancellation);
@@ -34,12 +39,13 @@ public sealed class RunRetention(ArtifactStore artifacts, BlobFiles blobs)
     /// <summary>At the run's end: deletes all that should be gone.</summary>
     /// <param name="request">The run.</param>
     /// <param name="steps">How many steps it did.</param>
+    /// <param name="published">The checkpoint that was published.</param>
     /// <param name="cancellation">Stops between blobs.</param>
-    public async Task DiscardAsync(RunRequest request, int steps, CancellationToken cancellation)
+    public async Task DiscardAsync(RunRequest request, int steps, int published, CancellationToken cancellation)
     {
         foreach (int number in await NumbersAsync(BlobPaths.Checkpoints(request.RunId!), cancellation))
         {
-            if (number > 0 && number <= steps - request.Retention.Checkpoints)
+            if (number > 0 && number <= steps - request.Retention.Checkpoints && number != published)
                 await artifacts.DeleteAsync(BlobPaths.Checkpoint(request.RunId!, number), cancellation);
         }
 

@@ -30,7 +30,7 @@ public sealed class PublishedAdapters(RunRequests requests, HumanJudgement judge
             if (current is not null && known.Contains(publication)) return current;
             AdapterChange[] history = [.. known.Append(publication).OrderBy(change => change.At).ThenBy(change => change.RunId, StringComparer.Ordinal).TakeLast(KeptChanges)];
             if (current is null || history[^1] == publication)
-                return new LatestAdapter(outcome.RunId, outcome.Prepared, outcome.Steps, outcome.PublishedAt) { History = history };
+                return new LatestAdapter(outcome.RunId, outcome.Prepared, outcome.Checkpoint, outcome.PublishedAt) { History = history };
             return history.Contains(publication) ? current with { History = history } : current;
         }
     }
@@ -115,7 +115,7 @@ public sealed class PublishedAdapters(RunRequests requests, HumanJudgement judge
 
     private static LatestAdapter Serve(RunOutcome outcome, LatestAdapter? current, AdapterChange change)
     {
-        return new LatestAdapter(outcome.RunId, outcome.Prepared, outcome.Steps, change.At)
+        return new LatestAdapter(outcome.RunId, outcome.Prepared, outcome.Checkpoint, change.At)
         {
             History = [.. HistoryOf(current).Append(change).TakeLast(KeptChanges)],
         };
@@ -146,7 +146,7 @@ public sealed class PublishedAdapters(RunRequests requests, HumanJudgement judge
         try
         {
             var finished = await artifacts.FindAsync<RunOutcome>(BlobPaths.Run(runId), cancellation);
-            return finished is not null && await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, finished.Result.Steps), cancellation) ? finished.Result : null;
+            return finished is not null && await artifacts.IsThereAsync(BlobPaths.Checkpoint(runId, finished.Result.Checkpoint), cancellation) ? finished.Result : null;
         }
         catch (CorruptArtifactException)
         {

@@ -27,7 +27,7 @@ public sealed class ServedPolicies(
     {
         if (await artifacts.FindAsync<RunOutcome>(BlobPaths.Run(runId), cancellation) is not { } finished) return null;
         var request = await requests.GetAsync(runId, cancellation);
-        return new ServedPolicy(Here(request), finished.Result.Prepared.Base, finished.Result.Steps);
+        return new ServedPolicy(Here(request), finished.Result.Prepared.Base, finished.Result.Checkpoint);
     }
 
     /// <summary>The policy as a run, which need not have finished, had it before a step, or null where that checkpoint is not there.</summary>

@@ -26,6 +26,8 @@ internal static class DemoReport
         console.WriteLine(
             $"Seconds: prepare {stages.Prepare:F1}, rollout {stages.Rollout:F1}, update {stages.Update:F1}, evaluate {stages.Evaluate:F1}, other {stages.Other:F1}.");
         if (run.Outcome.Alarm is { } alarm) console.MarkupLineInterpolated($"[yellow]The run stopped itself after an alarm. {alarm}[/]");
+        if (run.Outcome.Hack is { } hack) console.MarkupLineInterpolated($"[yellow]The run stopped itself. {hack}[/]");
+        if (run.Outcome.Chosen is { } chosen) console.MarkupLineInterpolated($"[yellow]What is measured and published is checkpoint {chosen}.[/]");
         if (run.Outcome.Limit is { } limit) console.MarkupLineInterpolated($"[yellow]The run stopped at its limit. {limit}[/]");
         console.WriteLine(run.Outcome switch
         {

@@ -75,7 +75,7 @@ internal sealed class RunDisplay(RunClient client, IAnsiConsole console)
         if (progress.Phase == RunPhase.Finished) return "finished";
         if (progress is { Phase: RunPhase.Measuring, Step: 0 }) return "measuring the policy before";
         if (progress.Phase == RunPhase.Measuring)
-            return "measuring the policy after" + (progress.LastStep switch { { Alarm: not null } => " an alarm", { Limit: not null } => " the step that reached a limit", _ => "" });
+            return "measuring the policy after" + (progress.LastStep switch { { Alarm: not null } => " an alarm", { Hack: not null } => " what exploited the reward", { Limit: not null } => " the step that reached a limit", _ => "" });
         if (progress.LastStep is not { } step)
             return $"step 0 of {progress.Steps}{(progress.LabelBefore is { } before ? $" · {label} on held-out dialogues {before:F3}" : "")}";
         string timeLeft = progress.SecondsLeft is { } seconds ? $" · {TimeSpan.FromSeconds(seconds):m\\:ss} left" : "";

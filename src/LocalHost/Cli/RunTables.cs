@@ -48,6 +48,8 @@ internal static class RunTables
             ("published", run.Outcome is { } end ? end.Published ? "yes" : "no" : null),
             ("alarm", run.Outcome?.Alarm ?? progress?.LastStep?.Alarm),
             ("limit", run.Outcome?.Limit ?? progress?.LastStep?.Limit),
+            ("exploited", run.Outcome?.Hack ?? progress?.LastStep?.Hack),
+            ("published checkpoint", run.Outcome?.Chosen is { } chosen ? $"{chosen}" : null),
             ("went back", progress?.Retreat),
             ("beware", progress?.NothingToUnlearn),
             ("failure", run.Failure),

@@ -37,6 +37,9 @@ public sealed class TrainingState : IDisposable
     /// <summary>Mean response length of the run's first step, in tokens; null before it.</summary>
     public double? FirstResponseLength { get; internal set; }
 
+    /// <summary>What the watch for a hacked reward remembers.</summary>
+    public HackWatch Watch { get; set; } = HackWatch.Start;
+
     /// <summary>Adam with its moments.</summary>
     public Adam Optimizer { get; }
 
@@ -59,6 +62,7 @@ public sealed class TrainingState : IDisposable
             KlCoefficient = numbers.KlCoefficient,
             ScoreMoments = numbers.ScoreMoments,
             FirstResponseLength = numbers.FirstResponseLength,
+            Watch = numbers.Watch ?? HackWatch.Start,
         };
         try
         {
@@ -98,7 +102,7 @@ public sealed class TrainingState : IDisposable
         {
             [AdapterFile] = _policy.Adapter.ToSafetensors(),
             [OptimizerFile] = SafetensorsFile.Write(moments.ToDictionary()),
-            [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments, FirstResponseLength)),
+            [StateFile] = JsonSerializer.SerializeToUtf8Bytes(new Numbers(Step, KlCoefficient, Optimizer.Steps, ScoreMoments, FirstResponseLength, Watch)),
         };
         if (_policy.ValueHead is { } valueHead)
             files[ValueHeadFile] = valueHead.ToSafetensors();
@@ -114,5 +118,5 @@ public sealed class TrainingState : IDisposable
     private static byte[] Named(IReadOnlyDictionary<string, byte[]> files, string name) =>
         files.TryGetValue(name, out var bytes) ? bytes : throw new InvalidDataException($"The checkpoint lacks {name}.");
 
-    private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments, double? FirstResponseLength);
+    private sealed record Numbers(int Step, double KlCoefficient, long OptimizerSteps, RunningMoments ScoreMoments, double? FirstResponseLength, HackWatch? Watch);
 }

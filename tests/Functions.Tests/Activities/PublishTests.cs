@@ -42,6 +42,31 @@ public sealed class PublishTests(AzuriteFixture azurite)
         Assert.Equal(minHumanWinRate is not null, report.Contains("people decide", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_run_whose_reward_was_exploited_publishes_the_chosen_checkpoint()
+    {
+        using var host = Services();
+        var request = TinyRun.Request($"chosen-{Guid.NewGuid():n}");
+        await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
+        var artifacts = host.GetRequiredService<ArtifactStore>();
+        var prepared = await PlantAsync(artifacts, request.RunId!);
+        await artifacts.MakeOnceAsync(
+            BlobPaths.Metrics(request.RunId!, 1),
+            _ => Task.FromResult(new NewArtifact<string>(new Dictionary<string, byte[]> { [StepMetrics.FileName] = "{}"u8.ToArray() }, "")), CancellationToken.None);
+
+        var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
+            new PublishAdapterInput(request.RunId!, prepared, Steps: 2, new RunTimings(0, 0, 0, 0), TotalSeconds: 1) { Hack = "Exploited.", Chosen = 1 }, CancellationToken.None);
+
+        Assert.Equal((true, 2, 1), (outcome.Published, outcome.Steps, outcome.Checkpoint));
+        var blobs = host.GetRequiredService<BlobFiles>();
+        Assert.Equal(1, (await blobs.ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None))!.Step);
+        var files = await artifacts.ReadFilesAsync(BlobPaths.Run(request.RunId!), CancellationToken.None);
+        Assert.Equal([1, 2, 3], files[RunFiles.AdapterWeights]); // of checkpoint 1; there is no other
+        string report = Encoding.UTF8.GetString(files[RunFiles.Report]);
+        Assert.Contains("The run stopped itself. Exploited. What is measured and published here is checkpoint 1", report, StringComparison.Ordinal);
+        Assert.Equal(2, Encoding.UTF8.GetString(files[RunFiles.Metrics]).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+    }
+
     /// <summary>What a run of one step leaves behind: dataset, checkpoint, and measurements in which hate fell.</summary>
     private static async Task<PreparedRun> PlantAsync(ArtifactStore artifacts, string runId)
     {

@@ -59,6 +59,8 @@ public sealed class RequestValidationTests
         { "reward.terms[1]", Rewarded(Classifier, null!) },
         { "generation.temperature", Good with { Generation = new GenerationSettings { Temperature = 0 } } },
         { "evaluation.minToUnlearn", Good with { Evaluation = Good.Evaluation with { MinToUnlearn = 1.5 } } },
+        { "watch.everySteps", Good with { Watch = new WatchSettings { EverySteps = 0 } } },
+        { "watch.minJudgedGain", Good with { Watch = new WatchSettings { MinJudgedGain = 2 } } },
         { "generation.topK", With(new() { TopK = 50 }) },
         { "generation.topP", With(new() { TopP = 0.9 }) },
         { "generation.repetitionPenalty", With(new() { RepetitionPenalty = 1.1 }) },

@@ -1,16 +1,29 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
-/// <summary>Runs whose reward is made of several terms, and of none that is a classifier, nor is there one to judge them.</summary>
+/// <summary>Runs whose reward is made of several terms, of none that is a classifier, nor is there one to judge them, and of one that is exploited.</summary>
 public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<RunningApp>
 {
     private const int Steps = 2;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
     private static readonly ClassifierTerm Reward = new() { Source = "file:samples/models/reward" };
+
+    /// <summary>Limits so tight that any rise of the reward is suspicious.</summary>
+    private static readonly WatchSettings Suspicious = new()
+    {
+        EverySteps = 1,
+        Patience = 1,
+        MinJudgedGain = 1,
+        MaxJudgedLoss = 0,
+        MinLengthControlledGain = 1,
+        MinDistinctShare = 1,
+        MaxPerplexityRise = 1,
+    };
 
     [Fact]
     public async Task Every_term_is_weighed_and_reported()
@@ -47,6 +60,12 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
             Assert.NotEqual(step[MetricNames.RewardTerm("classifier")], step[MetricNames.RewardTerm("in-context")]);
             Assert.All(["words", "repetition", "second-opinion", "regex", "rouge"], name => Assert.InRange(step[MetricNames.RewardTerm(name)], 0.01, 0.99));
             Assert.InRange(step[MetricNames.RewardTerm("length")], 0.001, 2);
+
+            // The watch's figures, by the judge and the ensemble too.
+            Assert.InRange(step[MetricNames.WatchedUndesired], 0.001, 0.999);
+            Assert.InRange(step[MetricNames.WatchedDistinct], 0.1, 1);
+            Assert.InRange(step[MetricNames.WatchedPerplexity], 1, 100);
+            Assert.InRange(step[MetricNames.WatchedDisagreement], 0.001, 100);
         }
     }
 
@@ -62,6 +81,7 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
 
         Assert.Null(view.Progress!.LastStep!.LabelProbability);
         Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(MetricNames.LabelProbability, step.Keys));
+        Assert.All(await MetricsAsync(request.RunId!), step => Assert.DoesNotContain(step.Keys, name => name is MetricNames.WatchedUndesired or MetricNames.WatchedDisagreement));
         string report = Encoding.UTF8.GetString(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Report)));
         Assert.DoesNotContain("by the reward model", report, StringComparison.Ordinal); // no chart of what was not measured
         Assert.Contains("mean score", report, StringComparison.Ordinal);
@@ -74,6 +94,24 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
         Assert.Equal(
             ["rougeL", "responseTokens", "distinctResponses", "distinctBigrams", "endedByEos"],
             evaluation.RootElement.GetProperty("before").EnumerateObject().Select(field => field.Name));
+    }
+
+    [Fact]
+    public async Task A_run_whose_reward_is_exploited_publishes_its_best_checkpoint()
+    {
+        var request = TinyRun.Request("exploited", steps: 12) with { Watch = Suspicious };
+        var view = await RunAsync(request);
+
+        Assert.Contains("the reward is being exploited", view.Outcome!.Hack, StringComparison.Ordinal);
+        Assert.Null(view.Outcome.Alarm);
+        Assert.InRange(view.Outcome.Steps, 3, 11);
+        int chosen = view.Outcome.Chosen!.Value;
+        Assert.InRange(chosen, 0, view.Outcome.Steps - 1);
+        using var manifest = JsonDocument.Parse(await running.App.ReadBlobAsync($"{BlobPaths.Checkpoint(request.RunId!, chosen)}/manifest.json"));
+        byte[] adapter = await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.AdapterWeights));
+        Assert.Contains(Convert.ToHexString(SHA256.HashData(adapter)), manifest.RootElement.GetRawText(), StringComparison.OrdinalIgnoreCase);
+        using var evaluation = JsonDocument.Parse(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Evaluation)));
+        Assert.Equal((view.Outcome.Hack, chosen), (evaluation.RootElement.GetProperty("hack").GetString(), evaluation.RootElement.GetProperty("chosen").GetInt32()));
     }
 
     private async Task<RunView> RunAsync(RunRequest request)

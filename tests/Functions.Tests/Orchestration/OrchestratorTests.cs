@@ -271,6 +271,29 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Equal(3, InputsOf<RepairRunInput>(engine).Count());
     }
 
+    [Theory]
+    [InlineData(3, 3)]
+    [InlineData(null, 0)]
+    public async Task A_run_whose_reward_is_exploited_stops_and_publishes_its_best_checkpoint(int? best, int published)
+    {
+        bool isBroken = true;
+        await using var engine = Scripted(
+            new Engine(azurite.ConnectionString) { DeliversTwice = true }, update => Report(update) with { Best = best, Hack = update.Step == 5 ? "exploited" : null });
+        engine.Activity<RepairRunInput>(FunctionNames.RepairRun, repair => repair.Needed!.Value);
+        engine.Activity<EvaluateInput>(FunctionNames.Evaluate, input =>
+        {
+            if (input.Step != published || input.Step == 0 || !isBroken) return new EvaluateResult($"{input.Step}", 0.5, 0.5, 1);
+            isBroken = false;
+            throw new CorruptArtifactException("runs/run/checkpoints/00003/adapter", "is missing");
+        });
+        await engine.StartAsync();
+        var outcome = await OutcomeAsync(engine, Request with { Limits = new RunLimits { MaxHours = 1000 } });
+        Assert.Equal(6, outcome.Steps);
+        Assert.Equal(published, InputsOf<EvaluateInput>(engine).Last().Step);
+        Assert.All(InputsOf<PublishAdapterInput>(engine), input => Assert.Equal((6, "exploited", published, null), (input.Steps, input.Hack, input.Chosen, input.Alarm)));
+        Assert.All(InputsOf<RepairRunInput>(engine), repair => Assert.Equal(published, repair.Needed));
+    }
+
     [Fact]
     public async Task An_alarm_ends_the_run_after_the_step_that_raised_it()
     {

@@ -41,7 +41,7 @@ public sealed class RunRetentionTests
     {
         await LearnAsync(steps: 5, discard: false);
         Assert.Equal("0 1 2 3 4 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
-        await _retention.DiscardAsync(_request, 5, CancellationToken.None);
+        await _retention.DiscardAsync(_request, 5, 5, CancellationToken.None);
         Assert.Equal("0 4 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
         Assert.Equal("4", await NumbersAsync(BlobPaths.RolloutSteps(Id)));
     }
@@ -57,11 +57,30 @@ public sealed class RunRetentionTests
             await MakeAsync(BlobPaths.OptimizerState(Id, step, 1), "state");
         }
 
-        await _retention.DiscardOneAsync(request, 1, CancellationToken.None);
+        await _retention.DiscardOneAsync(request, Report(0), CancellationToken.None);
         Assert.Empty(await _blobs.ListAsync($"{BlobPaths.Update(Id, 0)}/", CancellationToken.None));
         Assert.Equal(4, (await _blobs.ListAsync($"{BlobPaths.Update(Id, 1)}/", CancellationToken.None)).Count); // of the step under way
-        await _retention.DiscardAsync(request, 2, CancellationToken.None); // at the end all of them, whatever became of their step
+        await _retention.DiscardAsync(request, 2, 2, CancellationToken.None); // at the end all of them, whatever became of their step
         Assert.Empty(await _blobs.ListAsync($"{BlobPaths.Update(Id, 1)}/", CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task The_best_checkpoint_stays_until_there_is_a_better_one_and_when_it_is_published()
+    {
+        // Checkpoint 1 is the best from step 1 on, checkpoint 3 from step 4 on.
+        await LearnAsync(steps: 4, report: step => Report(step) with { Best = step == 0 ? null : 1 });
+        Assert.Equal("0 1 3 4", await NumbersAsync(BlobPaths.Checkpoints(Id)));
+        await MakeStepAsync(4);
+        var better = Report(4) with { Best = 3, Replaced = 1 };
+        await _retention.DiscardOneAsync(_request, better, CancellationToken.None);
+        await _retention.DiscardOneAsync(_request, better, CancellationToken.None); // delivered twice
+        Assert.Equal("0 3 4 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
+        await _retention.DiscardAsync(_request, 5, 3, CancellationToken.None);
+        Assert.Equal("0 3 4 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
+
+        await LoseFileAsync(BlobPaths.Checkpoint(Id, 3));
+        Assert.Equal(5, await RepairAsync());
+        Assert.Equal(0, await RepairAsync(needed: 3)); // what is made again has the same bytes
     }
 
     [Fact]
@@ -70,7 +89,7 @@ public sealed class RunRetentionTests
         await LearnAsync(steps: 5);
         await MakeStepAsync(1);
         await MakeStepAsync(2);
-        await _retention.DiscardOneAsync(_request, 6, CancellationToken.None); // of before
+        await _retention.DiscardOneAsync(_request, Report(5), CancellationToken.None); // of before
         Assert.Equal("0 2 3 5", await NumbersAsync(BlobPaths.Checkpoints(Id)));
     }
 
@@ -79,7 +98,7 @@ public sealed class RunRetentionTests
     {
         await LearnAsync(steps: 3, discard: false);
         await LoseFileAsync(BlobPaths.Checkpoint(Id, 2));
-        await _retention.DiscardOneAsync(_request, 3, CancellationToken.None);
+        await _retention.DiscardOneAsync(_request, Report(2), CancellationToken.None);
         Assert.Equal("0 1 2 3", await NumbersAsync(BlobPaths.Checkpoints(Id)));
     }
 
@@ -97,13 +116,13 @@ public sealed class RunRetentionTests
         Assert.Equal(0, await RepairAsync());
     }
 
-    private async Task LearnAsync(int steps, bool discard = true)
+    private async Task LearnAsync(int steps, bool discard = true, Func<int, StepReport>? report = null)
     {
         await MakeAsync(BlobPaths.Checkpoint(Id, 0), "state");
         for (int step = 0; step < steps; step++)
         {
             await MakeStepAsync(step);
-            if (discard) await _retention.DiscardOneAsync(_request, step + 1, CancellationToken.None);
+            if (discard) await _retention.DiscardOneAsync(_request, report?.Invoke(step) ?? Report(step), CancellationToken.None);
         }
     }
 
@@ -125,9 +144,14 @@ public sealed class RunRetentionTests
         await _blobs.DeleteAsync((await _artifacts.GetAsync<object>(path, CancellationToken.None)).Files.Single().Blob, CancellationToken.None);
     }
 
-    private Task<int> RepairAsync()
+    private static StepReport Report(int step)
     {
-        return new RepairRun(_artifacts, _metrics, new RunEvents(_blobs)).Run(new RepairRunInput(Id, Step: 5), CancellationToken.None);
+        return new StepReport(step, 0, 0, 0, 0, 0, 0);
+    }
+
+    private Task<int> RepairAsync(int? needed = null)
+    {
+        return new RepairRun(_artifacts, _metrics, new RunEvents(_blobs)).Run(new RepairRunInput(Id, Step: 5) { Needed = needed }, CancellationToken.None);
     }
 
     private async Task<string> NumbersAsync(string path)
