@@ -190,12 +190,19 @@ public static class BlobPaths
         return $"{Rewards}/{rewardId}/preferences";
     }
 
+    /// <summary>Where one of a reward's models is published. No id has a dot.</summary>
+    public static string RewardModel(string rewardId, int member)
+    {
+        return Model(member == 0 ? rewardId : $"{rewardId}.{member}");
+    }
+
     /// <summary>The state after a chunk of a training.</summary>
     /// <param name="rewardId">The reward model.</param>
+    /// <param name="member">Which of its models.</param>
     /// <param name="fold">The part held out; null: none.</param>
     /// <param name="chunk">From 0.</param>
-    public static string RewardCheckpoint(string rewardId, int? fold, int chunk)
+    public static string RewardCheckpoint(string rewardId, int member, int? fold, int chunk)
     {
-        return $"{Rewards}/{rewardId}/trainings/{(fold is { } part ? $"without-{part:D2}" : "all")}/{chunk:D5}";
+        return $"{Rewards}/{rewardId}/trainings/{member:D2}/{(fold is { } part ? $"without-{part:D2}" : "all")}/{chunk:D5}";
     }
 }

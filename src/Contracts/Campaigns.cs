@@ -86,6 +86,11 @@ public sealed record CampaignPair(int Index, string DialogueId, string Dialogue,
 {
     /// <summary>The right answer of a gold pair.</summary>
     public VoteChoice? Gold { get; init; }
+
+    /// <summary>The very weights that wrote the two, and null of a reference: the base model's path, which names its content, and the adapter's SHA-256.</summary>
+    public string? ModelA { get; init; }
+
+    public string? ModelB { get; init; }
 }
 
 /// <summary>What an annotator says of the two responses as they were shown.</summary>
@@ -148,7 +153,11 @@ public sealed record VotesMessage
 /// <param name="ShownFirst">Which response stood first.</param>
 /// <param name="TextsSha256">Of dialogue and responses: what was judged.</param>
 /// <param name="ReceivedAt">When.</param>
-public sealed record VoteEvent(VoteMessage Vote, string Annotator, VoteChoice ShownFirst, string TextsSha256, DateTimeOffset ReceivedAt);
+public sealed record VoteEvent(VoteMessage Vote, string Annotator, VoteChoice ShownFirst, string TextsSha256, DateTimeOffset ReceivedAt)
+{
+    /// <summary>Of the models that wrote the responses; null of a gold pair, which people wrote.</summary>
+    public string? ModelsSha256 { get; init; }
+}
 
 /// <summary>A pair to judge, blind: nothing tells who wrote what, nor whether the answer is known.</summary>
 public sealed record PairToJudge(int Pair, int Round, string Dialogue, string First, string Second);

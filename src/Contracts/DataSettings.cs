@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
 
 namespace RlhfFunctions.Contracts;
 
@@ -9,9 +10,16 @@ public sealed record DataSettings
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
     public string? Train { get; init; }
 
-    /// <summary>Preferences that DPO learns from: a JSONL file of prompt, chosen and rejected. Null for the other algorithms.</summary>
-    [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
+    /// <summary>
+    /// Preferences that DPO learns from: a JSONL file of prompt, chosen and rejected, or campaign:ID, what that campaign's votes say at the
+    /// time the run is asked for. Null for the other algorithms.
+    /// </summary>
+    [RegularExpression(PreferencesPattern, ErrorMessage = Source.Rule + " Preferences may also be \"campaign:ID\".")]
     public string? Preferences { get; init; }
+
+    /// <summary>The campaign whose votes are learned from; null: none, or it is a file.</summary>
+    [JsonIgnore]
+    public string? PreferencesCampaign => Preferences?.StartsWith(Campaign, StringComparison.Ordinal) == true ? Preferences[Campaign.Length..] : null;
 
     /// <summary>Held-out dialogues with reference summaries: a file, or a folder with test.csv or test.jsonl in it.</summary>
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
@@ -45,6 +53,9 @@ public sealed record DataSettings
 
     /// <summary>With <see cref="Chat"/>: what the system's turn says. Null: as the chat template does without one.</summary>
     public string? SystemPrompt { get; init; }
+
+    private const string Campaign = "campaign:";
+    private const string PreferencesPattern = $"({Source.Pattern}|^campaign:[a-z0-9][a-z0-9-]{{0,62}}$)";
 
     internal const string DefaultPromptTemplate = "\nSummarize the following conversation.\n\n{dialogue}\n\nSummary:\n";
 }

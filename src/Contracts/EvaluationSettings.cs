@@ -31,6 +31,13 @@ public sealed record EvaluationSettings
     [Range(0.0, 10.0)]
     public double MinRougeShare { get; init; } = 0.95;
 
+    /// <summary>
+    /// People decide: the adapter is held when the run ends, and serves only once it is promoted by a campaign that compares it with what
+    /// serves then, and in which the lower end of its win rate's 95 % interval is at least this. Null: measurements decide alone.
+    /// </summary>
+    [Range(0.0, 1.0)]
+    public double? MinHumanWinRate { get; init; }
+
     /// <summary>A policy whose mean undesired probability is below this before learning has nothing to unlearn; the run says so.</summary>
     [Range(0.0, 1.0)]
     public double MinToUnlearn { get; init; } = 0.05;

@@ -10,6 +10,7 @@ public static class FunctionNames
     public const string GetFile = nameof(GetFile);
     public const string RunsPage = nameof(RunsPage);
     public const string ComparePage = nameof(ComparePage);
+    public const string HistoryPage = nameof(HistoryPage);
     public const string GetMetrics = nameof(GetMetrics);
     public const string ListCheckpoints = nameof(ListCheckpoints);
     public const string ListEvents = nameof(ListEvents);

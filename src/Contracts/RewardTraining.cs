@@ -78,6 +78,12 @@ public sealed record RewardReport
     /// <summary>Pearson's correlation of lead in score with lead in characters.</summary>
     public required double LengthCorrelation { get; init; }
 
+    /// <summary>
+    /// Share of the campaign's gold pairs, which nothing is learnt from, that the kept model orders rightly; null: there were none. A model
+    /// reads the response alone, so of a good summary of another dialogue it knows nothing.
+    /// </summary>
+    public MetricSummary? GoldAccuracy { get; init; }
+
     /// <summary>Deviation of the kept model's scores over the texts that were voted on: the unit of its score.</summary>
     public double ScoreDeviation { get; init; }
 
@@ -104,11 +110,18 @@ public sealed record RewardRequest
     [RegularExpression(Source.Pattern, ErrorMessage = Source.Rule)]
     public required string Base { get; init; }
 
+    /// <summary>
+    /// Models that are trained alike but for their seeds, for an ensemble term: the first becomes blob:models/{rewardId}, the others
+    /// blob:models/{rewardId}.1 and so on.
+    /// </summary>
+    [Range(1, 10)]
+    public int Seeds { get; init; } = 1;
+
     public RewardTrainingSettings Training { get; init; } = new();
 }
 
 /// <summary>State of the orchestration that trains a reward model.</summary>
-public sealed record RewardState(string RewardId, string Base, int Folds);
+public sealed record RewardState(string RewardId, string Base, int Folds, int Seeds = 1);
 
 /// <summary>Input of CollectPreferences.</summary>
 public sealed record CollectPreferencesInput(string RewardId);
@@ -116,9 +129,10 @@ public sealed record CollectPreferencesInput(string RewardId);
 /// <summary>Input of TrainReward: some steps of one training.</summary>
 /// <param name="RewardId">The reward model.</param>
 /// <param name="BaseModel">Its body in Blob storage.</param>
+/// <param name="Member">Which of its models: 0, 1, … by seed.</param>
 /// <param name="Fold">The part that is held out; null: none, and the model is the one that is kept.</param>
 /// <param name="Chunk">0, 1, … of the training's steps.</param>
-public sealed record TrainRewardInput(string RewardId, string BaseModel, int? Fold, int Chunk);
+public sealed record TrainRewardInput(string RewardId, string BaseModel, int Member, int? Fold, int Chunk);
 
 /// <summary>Output of TrainReward.</summary>
 /// <param name="Step">Steps done.</param>
@@ -129,15 +143,25 @@ public sealed record TrainRewardResult(int Step, int Steps, double Loss);
 /// <summary>Input of PublishReward.</summary>
 /// <param name="RewardId">The reward model.</param>
 /// <param name="BaseModel">Its body in Blob storage.</param>
-/// <param name="Chunks">How many chunks each training had; the last is that of the kept model.</param>
-public sealed record PublishRewardInput(string RewardId, string BaseModel, IReadOnlyList<int> Chunks);
+/// <param name="Member">Which of its models; the first one last, since it tells of all.</param>
+/// <param name="Chunks">By model, how many chunks each of its trainings had; the last is that of the kept one.</param>
+public sealed record PublishRewardInput(string RewardId, string BaseModel, int Member, IReadOnlyList<IReadOnlyList<int>> Chunks);
 
 /// <summary>A trained reward model.</summary>
 /// <param name="RewardId">Its name.</param>
 /// <param name="Model">Where it lies: a <c>blob:</c> source of it is <c>blob:models/{rewardId}</c>.</param>
 /// <param name="Label">The label under which a run's classifier term asks for its score.</param>
 /// <param name="Report">How good it is.</param>
-public sealed record RewardOutcome(string RewardId, string Model, string Label, RewardReport Report);
+public sealed record RewardOutcome(string RewardId, string Model, string Label, RewardReport Report)
+{
+    /// <summary>What the first of several models also tells; null: there is only one.</summary>
+    public RewardEnsemble? Ensemble { get; init; }
+}
+
+/// <summary>Several models of different seeds.</summary>
+/// <param name="Report">Of the mean of their scores.</param>
+/// <param name="Members">Each by itself, in order of their seeds: their models are what an ensemble term names.</param>
+public sealed record RewardEnsemble(RewardReport Report, IReadOnlyList<RewardOutcome> Members);
 
 /// <summary>Answer of GET rewards/{id}.</summary>
 public sealed record RewardView(string RewardId, string Status, RewardProgress? Progress, RewardOutcome? Outcome, string? Failure, RewardRequest Request);

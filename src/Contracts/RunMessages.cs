@@ -321,7 +321,7 @@ public sealed record AdapterChange(string RunId, DateTimeOffset At, AdapterChang
     /// <summary>The run whose adapter was taken back; null: none was.</summary>
     public string? TakenBack { get; init; }
 
-    /// <summary>Why it was taken back.</summary>
+    /// <summary>Why it was taken back, or by whose votes it came to serve.</summary>
     public string? Reason { get; init; }
 }
 

@@ -75,6 +75,16 @@ public sealed record AnnotatorStatistics
 /// <summary>A policy's Bradley–Terry score, in natural log-odds, with its 95 % interval by prompt; the scores' mean is zero.</summary>
 public sealed record PolicyScore(string Policy, double Score, double Low, double High);
 
+/// <summary>How often a policy's response was preferred to another's, over the votes that preferred one, with the 95 % interval by dialogue.</summary>
+/// <param name="Policy">A run's id, or base.</param>
+/// <param name="Against">The other one.</param>
+/// <param name="Mean">Share of the decided votes, from 0 to 1.</param>
+/// <param name="Low">The interval's lower end.</param>
+/// <param name="High">Its upper end.</param>
+/// <param name="Decided">Votes that preferred one.</param>
+/// <param name="Ties">Votes that preferred neither, not counted in the share.</param>
+public sealed record WinRate(string Policy, string Against, double Mean, double Low, double High, int Decided, int Ties);
+
 /// <summary>What a campaign's votes are worth and what they say of the policies.</summary>
 public sealed record VoteStatistics
 {
@@ -91,4 +101,7 @@ public sealed record VoteStatistics
     public required IReadOnlyList<AnnotatorStatistics> Annotators { get; init; }
 
     public required IReadOnlyList<PolicyScore> Policies { get; init; }
+
+    /// <summary>Of every policy against every other one that it met in a decided vote.</summary>
+    public required IReadOnlyList<WinRate> WinRates { get; init; }
 }

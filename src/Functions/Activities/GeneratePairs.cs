@@ -5,6 +5,7 @@ using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Learning;
 using RlhfFunctions.Ml.Preferences;
 using RlhfFunctions.Ml.Rewards;
 using RlhfFunctions.Serving;
@@ -50,7 +51,11 @@ public sealed class GeneratePairs(
             var (a, b, probability) = Choose(campaign, index, written.Length, IsUncertain(index) ? [.. scores!.Select(column => column[place])] : null);
             var row = RowOf(index);
             return new CampaignPair(
-                index, row.Id, row.Dialogue, written[a].Texts[place], written[b].Texts[place], written[a].Policy, written[b].Policy, probability);
+                index, row.Id, row.Dialogue, written[a].Texts[place], written[b].Texts[place], written[a].Policy, written[b].Policy, probability)
+            {
+                ModelA = written[a].Model,
+                ModelB = written[b].Model,
+            };
         }).ToArray();
         var files = new Dictionary<string, byte[]> { [CampaignRecords.PairsFile] = JsonSerializer.SerializeToUtf8Bytes(pairs, ContractsJson.Options) };
         return new NewArtifact<int>(files, pairs.Length);
@@ -80,10 +85,10 @@ public sealed class GeneratePairs(
     }
 
     /// <summary>Responses to all dialogues, one column for each candidate; those of two policies take turns.</summary>
-    private async Task<(string Policy, string[] Texts)[]> WriteAsync(
+    private async Task<Column[]> WriteAsync(
         CampaignRequest campaign, GeneratePairsInput input, string[] dialogues, CancellationToken cancellation)
     {
-        var columns = new List<(string Policy, string[] Texts)>();
+        var columns = new List<Column>();
         int count = dialogues.Length == 0 ? 0 : input.Reward is null ? 2 : Candidates;
         for (int column = 0; column < count; column++)
         {
@@ -94,13 +99,21 @@ public sealed class GeneratePairs(
                 : await policies.OfRunAsync(run, cancellation) ?? throw new InvalidInputException($"Run {run} has not finished: it has no policy to compare.");
             long seed = (long)(Seeds.Derive((ulong)campaign.Seed, "campaign texts", input.Shard, column) >> 11);
             var texts = await writing.WriteAsync(policy, new GenerateRequest { Dialogues = dialogues, Seed = seed }, cancellation);
-            columns.Add((run ?? "base", [.. texts.Select(text => text.Text)]));
+            columns.Add(new Column(run ?? "base", await ModelOfAsync(run, policy, cancellation), [.. texts.Select(text => text.Text)]));
         }
 
         return [.. columns];
     }
 
-    private async Task<double[][]> ScoreAsync(string reward, (string Policy, string[] Texts)[] written, CancellationToken cancellation)
+    /// <summary>Names the very weights: the base model's path has a part of its content's hash.</summary>
+    private async Task<string> ModelOfAsync(string? run, ServedPolicy policy, CancellationToken cancellation)
+    {
+        if (run is null) return policy.BaseModel;
+        var checkpoint = await artifacts.GetAsync<object>(BlobPaths.Checkpoint(run, policy.Step!.Value), cancellation);
+        return $"{policy.BaseModel} {checkpoint.Files.Single(file => file.Name == TrainingState.AdapterFile).Sha256}";
+    }
+
+    private async Task<double[][]> ScoreAsync(string reward, Column[] written, CancellationToken cancellation)
     {
         using var classifier = TextClassifier.Load(await models.FetchAsync(reward, cancellation), CPU);
         if (classifier.LabelCount != 1) throw new InvalidInputException("uncertainBy names a classifier of several labels, where a reward model of one score is needed.");
@@ -118,6 +131,9 @@ public sealed class GeneratePairs(
         var (a, b) = isFirst ? (row.Summary, other.Summary) : (other.Summary, row.Summary);
         return new CampaignPair(index, row.Id, row.Dialogue, a, b, "reference", "reference", 1) { Gold = isFirst ? VoteChoice.A : VoteChoice.B };
     }
+
+    /// <summary>A response to every dialogue, all by one policy.</summary>
+    private sealed record Column(string Policy, string Model, string[] Texts);
 
     private static double Draw(CampaignRequest campaign, string what, int index)
     {

@@ -1,4 +1,5 @@
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Compute;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Data;
@@ -11,7 +12,8 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>Rows → selection → length filter → prompts → token ids.</summary>
-public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, ModelFolders models, ArtifactStore artifacts, Limits limits)
+public sealed class PrepareDataset(
+    RunRequests requests, SourceFiles sources, CampaignPreferences campaigns, ModelFolders models, ArtifactStore artifacts, Limits limits)
 {
     /// <summary>ROUGE-L compares every word of a reference with every word of a response.</summary>
     private const int MostSummaryCharacters = 20_000;
@@ -34,7 +36,7 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
                     data.Train is { } train ? await PrepareAsync(data, sources.PartOf(train, "train"), data.TrainRows, prompts, stop) : [],
                     await PrepareAsync(data, sources.PartOf(data.Test, "test"), data.TestRows, prompts, stop))
                 {
-                    Preferences = data.Preferences is { } file ? await PreferencesAsync(file, data.TrainRows, folder, text, stop) : [],
+                    Preferences = Encode(await PreferencesAsync(request, folder, stop), text),
                 };
                 CheckSize(dataset, request);
                 CheckContext(dataset, request, LlamaConfig.Load(folder).ContextLength);
@@ -95,19 +97,33 @@ public sealed class PrepareDataset(RunRequests requests, SourceFiles sources, Mo
         }
     }
 
-    private async Task<IReadOnlyList<PreparedPreference>> PreferencesAsync(
-        string source, int firstRows, string folder, LlamaText text, CancellationToken cancellation)
+    /// <summary>What is learned from, of a campaign what was voted before the run was asked for: made again, it is the same.</summary>
+    private async Task<IReadOnlyList<PreferenceRow>> PreferencesAsync(RunRequest request, string folder, CancellationToken cancellation)
     {
+        var data = request.Data;
+        if (data.PreferencesCampaign is { } campaign)
+        {
+            // The storage's clock counts whole seconds.
+            var asked = (await requests.FindCreationTimeAsync(request.RunId!, cancellation))!.Value.AddSeconds(1);
+            var (preferences, _) = await campaigns.ReadAsync(campaign, asked, cancellation);
+            return [.. Preference.Decided(preferences).Take(data.TrainRows)];
+        }
+
+        if (data.Preferences is not { } source) return [];
         try
         {
             await using var stream = await sources.OpenAsync(source, cancellation);
-            return [.. PreferenceReader.Read(stream, source, firstRows, ChatTemplate.FromFolder(folder)).Select(
-                row => new PreparedPreference(row.Id, Side(row, row.Chosen), Side(row, row.Rejected)))];
+            return PreferenceReader.Read(stream, source, data.TrainRows, ChatTemplate.FromFolder(folder));
         }
         catch (InvalidDataException e)
         {
             throw new InvalidInputException(e.Message, e);
         }
+    }
+
+    private static IReadOnlyList<PreparedPreference> Encode(IReadOnlyList<PreferenceRow> rows, LlamaText text)
+    {
+        return [.. rows.Select(row => new PreparedPreference(row.Id, Side(row, row.Chosen), Side(row, row.Rejected)))];
 
         PreparedResponse Side(PreferenceRow row, string response)
         {

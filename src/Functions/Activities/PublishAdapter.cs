@@ -14,8 +14,9 @@ using RlhfFunctions.Storage;
 namespace RlhfFunctions.Activities;
 
 /// <summary>
-/// Publishes a run's last checkpoint, or the best one where its reward was being exploited: a PEFT folder, metrics, evaluation and report under plain names, the manifest last. If the
-/// judged label went the right way and the summaries held, adapters/latest moves here.
+/// Publishes a run's last checkpoint, or the best one where its reward was being exploited: a PEFT folder, metrics, evaluation and report
+/// under plain names, the manifest last. If the judged label went the right way and the summaries held, adapters/latest moves here, unless
+/// people are to decide.
 /// </summary>
 public sealed class PublishAdapter(
     RunRequests requests, Datasets datasets, Checkpoints checkpoints, StepMetrics stepMetrics, RunRetention retention, PublishedAdapters adapters,
@@ -43,7 +44,7 @@ public sealed class PublishAdapter(
             input.RunId,
             report.Before.LabelProbability?.Mean,
             report.After.LabelProbability?.Mean,
-            input is { Alarm: null, Limit: null } && PolicyMeasuring.FaultOf(
+            input is { Alarm: null, Limit: null } && request.Evaluation.MinHumanWinRate is null && PolicyMeasuring.FaultOf(
                 (report.Before.LabelProbability?.Mean, report.Before.RougeL.Mean), (report.After.LabelProbability?.Mean, report.After.RougeL.Mean), request.Evaluation) is null,
             input.Prepared,
             input.Steps)

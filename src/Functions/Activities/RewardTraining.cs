@@ -12,9 +12,9 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Activities;
 
 /// <summary>Keeps the votes as they are now, so that every training, and every retry of one, learns from the same.</summary>
-public sealed class CollectPreferences(RewardRecords rewards, CampaignRecords campaigns, CampaignVotes votes, ArtifactStore artifacts)
+public sealed class CollectPreferences(RewardRecords rewards, CampaignPreferences campaigns, ArtifactStore artifacts)
 {
-    public const string FileName = "preferences.json";
+    private const string FileName = "preferences.json", GoldFile = "gold.json";
 
     [Function(FunctionNames.CollectPreferences)]
     public async Task<int> Run([ActivityTrigger] CollectPreferencesInput input, CancellationToken cancellation)
@@ -24,32 +24,36 @@ public sealed class CollectPreferences(RewardRecords rewards, CampaignRecords ca
         async Task<NewArtifact<int>> CollectAsync(CancellationToken stop)
         {
             var request = await rewards.GetAsync(input.RewardId, stop);
-            var campaign = await campaigns.FindAsync(request.CampaignId, stop) ?? throw new InvalidInputException($"There is no campaign {request.CampaignId}.");
-            var pairs = await campaigns.FindPairsAsync(campaign, stop) ?? throw new InvalidInputException($"The pairs of campaign {request.CampaignId} are not there yet.");
-            var preferences = Preference.Of(campaign, pairs, CampaignVotes.Count(await votes.ReadAllAsync(request.CampaignId, stop), pairs));
+            var (preferences, gold) = await campaigns.ReadAsync(request.CampaignId, before: null, stop);
             if (preferences.Count(p => p.AWins != 0.5) < 2 * request.Training.Folds)
             {
                 throw new InvalidInputException($"Campaign {request.CampaignId} has {preferences.Count} judged pairs, of which {preferences.Count(p => p.AWins != 0.5)} are decided: "
                     + $"at least {2 * request.Training.Folds} are needed for {request.Training.Folds} parts. Collect more votes.");
             }
 
-            var files = new Dictionary<string, byte[]> { [FileName] = JsonSerializer.SerializeToUtf8Bytes(preferences, ContractsJson.Options) };
+            var files = new Dictionary<string, byte[]>
+            {
+                [FileName] = JsonSerializer.SerializeToUtf8Bytes(preferences, ContractsJson.Options),
+                [GoldFile] = JsonSerializer.SerializeToUtf8Bytes(gold, ContractsJson.Options),
+            };
             return new NewArtifact<int>(files, preferences.Count);
         }
     }
 
     /// <summary>What was kept.</summary>
-    public static async Task<IReadOnlyList<Preference>> ReadAsync(ArtifactStore artifacts, string rewardId, CancellationToken cancellation)
+    public static async Task<(Preference[] Preferences, Preference[] Gold)> ReadAsync(ArtifactStore artifacts, string rewardId, CancellationToken cancellation)
     {
         var files = await artifacts.ReadFilesAsync(BlobPaths.Preferences(rewardId), cancellation);
-        return JsonSerializer.Deserialize<Preference[]>(files[FileName], ContractsJson.Options)!;
+        return (Read(FileName), Read(GoldFile));
+
+        Preference[] Read(string name) => JsonSerializer.Deserialize<Preference[]>(files[name], ContractsJson.Options)!;
     }
 }
 
 /// <summary>Some steps of one training: checkpoint → checkpoint; the last chunk also says what its model makes of what was held out.</summary>
 public sealed class TrainReward(RewardRecords rewards, ModelFolders models, ComputeGate gate, ArtifactStore artifacts)
 {
-    /// <summary>Scores of both responses of every preference, in order, by the finished model.</summary>
+    /// <summary>Scores of both responses of every preference, in order, and then of every gold pair, by the finished model.</summary>
     public const string ScoresFile = "scores.json";
 
     /// <summary>Steps between checkpoints.</summary>
@@ -60,24 +64,25 @@ public sealed class TrainReward(RewardRecords rewards, ModelFolders models, Comp
     [Function(FunctionNames.TrainReward)]
     public async Task<TrainRewardResult> Run([ActivityTrigger] TrainRewardInput input, CancellationToken cancellation)
     {
-        string path = BlobPaths.RewardCheckpoint(input.RewardId, input.Fold, input.Chunk);
+        string path = BlobPaths.RewardCheckpoint(input.RewardId, input.Member, input.Fold, input.Chunk);
         return await artifacts.MakeOnceAsync(path, stop => TrainAsync(input, stop), cancellation);
     }
 
     private async Task<NewArtifact<TrainRewardResult>> TrainAsync(TrainRewardInput input, CancellationToken cancellation)
     {
         var request = await rewards.GetAsync(input.RewardId, cancellation);
-        var preferences = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
+        var (preferences, gold) = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
         var checkpoint = input.Chunk == 0 ? null
-            : await artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, input.Fold, input.Chunk - 1), cancellation);
+            : await artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, input.Member, input.Fold, input.Chunk - 1), cancellation);
         string folder = await models.FetchAsync(input.BaseModel, cancellation);
         using var turn = await gate.EnterAsync(new ComputeSettings(), 1, cancellation);
         Threads.Use(1);
 
-        ulong seed = (ulong)request.Seed;
+        ulong seed = input.Member == 0 ? (ulong)request.Seed : Seeds.Derive((ulong)request.Seed, "reward member", input.Member);
         using var model = Open(folder, request.Training.Lora, seed);
-        var all = preferences.Select(p => new Comparison(p.DialogueId, model.Encode(p.A), model.Encode(p.B), p.AWins)).ToArray();
-        int[] folds = PreferenceBatches.Folds([.. preferences.Select(p => p.DialogueId)], request.Training.Folds, seed);
+        Comparison[] Encode(Preference[] some) => [.. some.Select(p => new Comparison(p.DialogueId, model.Encode(p.A), model.Encode(p.B), p.AWins))];
+        var all = Encode(preferences);
+        int[] folds = PreferenceBatches.Folds([.. preferences.Select(p => p.DialogueId)], request.Training.Folds, (ulong)request.Seed); // alike for all members
         Comparison[] learnt = input.Fold is null ? all : [.. all.Where((_, i) => folds[i] != input.Fold)];
         using var training = checkpoint is null
             ? Ml.Preferences.RewardTraining.Start(model, request.Training, learnt, seed)
@@ -93,7 +98,7 @@ public sealed class TrainReward(RewardRecords rewards, ModelFolders models, Comp
         var files = new Dictionary<string, byte[]>(training.ToFiles());
         if (training.IsDone)
         {
-            files[ScoresFile] = JsonSerializer.SerializeToUtf8Bytes(Score(model, all));
+            files[ScoresFile] = JsonSerializer.SerializeToUtf8Bytes(Score(model, [.. all, .. Encode(gold)]));
             if (input.Fold is null)
             {
                 foreach (var (name, bytes) in model.ToFolder()) files[name] = bytes;
@@ -127,39 +132,62 @@ public sealed class TrainReward(RewardRecords rewards, ModelFolders models, Comp
     }
 }
 
-/// <summary>The kept model with its tokenizer and what the others, held out part by part, say of how good it is.</summary>
+/// <summary>A kept model with its tokenizer and what the others, held out part by part, say of how good it is; the first of several tells of all.</summary>
 public sealed class PublishReward(RewardRecords rewards, ArtifactStore artifacts)
 {
     [Function(FunctionNames.PublishReward)]
     public async Task<RewardOutcome> Run([ActivityTrigger] PublishRewardInput input, CancellationToken cancellation)
     {
-        return await artifacts.MakeOnceAsync(BlobPaths.Model(input.RewardId), stop => PublishAsync(input, stop), cancellation);
+        return await artifacts.MakeOnceAsync(BlobPaths.RewardModel(input.RewardId, input.Member), stop => PublishAsync(input, stop), cancellation);
     }
 
     private async Task<NewArtifact<RewardOutcome>> PublishAsync(PublishRewardInput input, CancellationToken cancellation)
     {
         var request = await rewards.GetAsync(input.RewardId, cancellation);
-        var preferences = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
-        int folds = input.Chunks.Count - 1;
-        var scores = new List<float[][]>();
-        for (int fold = 0; fold < folds; fold++) scores.Add(ScoresOf(await LastAsync(fold, input.Chunks[fold])));
-        var kept = await LastAsync(null, input.Chunks[^1]);
+        var (preferences, gold) = await CollectPreferences.ReadAsync(artifacts, input.RewardId, cancellation);
+        int[] parts = PreferenceBatches.Folds([.. preferences.Select(p => p.DialogueId)], request.Training.Folds, (ulong)request.Seed);
+        var files = await LastAsync(input.Member, null);
+        var outcome = await OutcomeAsync(input.Member);
+        if (input.Member == 0 && input.Chunks.Count > 1)
+        {
+            var scores = new List<MemberScores>();
+            for (int member = 0; member < input.Chunks.Count; member++) scores.Add(await ScoresAsync(member));
+            RewardOutcome[] members = [outcome, .. await Task.WhenAll(Enumerable.Range(1, scores.Count - 1).Select(OutcomeAsync))];
+            outcome = outcome with { Ensemble = new RewardEnsemble(Report(MemberScores.Mean(scores)), members) };
+        }
 
-        int[] part = PreferenceBatches.Folds([.. preferences.Select(p => p.DialogueId)], folds, (ulong)request.Seed);
-        JudgedComparison[] judged = [.. preferences.Select((p, i) =>
-            new JudgedComparison(p.DialogueId, Decided(p.AWins), scores[part[i]][i][0] - scores[part[i]][i][1], p.A.Length - p.B.Length))];
-        var report = RewardQuality.Of(judged, (ulong)request.Seed) with { ScoreDeviation = Deviation([.. ScoresOf(kept).SelectMany(pair => pair)]) };
-        var outcome = new RewardOutcome(input.RewardId, BlobPaths.Model(input.RewardId), PreferenceModels.Label, report);
-
-        string[] own = [ModelFolder.ConfigFile, ModelFolder.WeightsFile];
-        var files = own.ToDictionary(name => name, name => kept[name]);
-        files[RewardRecords.ReportFile] = JsonSerializer.SerializeToUtf8Bytes(outcome, ContractsJson.Indented);
+        var published = new Dictionary<string, byte[]>
+        {
+            [ModelFolder.ConfigFile] = files[ModelFolder.ConfigFile],
+            [ModelFolder.WeightsFile] = files[ModelFolder.WeightsFile],
+            [RewardRecords.ReportFile] = JsonSerializer.SerializeToUtf8Bytes(outcome, ContractsJson.Indented),
+        };
         foreach (var file in (await artifacts.GetAsync<object>(input.BaseModel, cancellation)).Files.Where(file => IsTokenizers(file.Name)))
-            files[file.Name] = await artifacts.ReadAsync(file, cancellation); // an artefact has no files of another's
-        return new NewArtifact<RewardOutcome>(files, outcome);
+            published[file.Name] = await artifacts.ReadAsync(file, cancellation); // an artefact has no files of another's
+        return new NewArtifact<RewardOutcome>(published, outcome);
 
-        Task<IReadOnlyDictionary<string, byte[]>> LastAsync(int? fold, int chunks) =>
-            artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, fold, chunks - 1), cancellation);
+        async Task<RewardOutcome> OutcomeAsync(int member) =>
+            new(input.RewardId, BlobPaths.RewardModel(input.RewardId, member), PreferenceModels.Label, Report(await ScoresAsync(member)));
+
+        RewardReport Report(MemberScores scores)
+        {
+            JudgedComparison[] judged = [.. preferences.Select((p, i) => Judged(p, scores.HeldOut[i]))];
+            return RewardQuality.Of(judged, (ulong)request.Seed) with
+            {
+                GoldAccuracy = gold.Length == 0 ? null : RewardQuality.AccuracyOf([.. gold.Select((p, i) => Judged(p, scores.Kept[preferences.Length + i]))], (ulong)request.Seed),
+                ScoreDeviation = Deviation([.. scores.Kept.Take(preferences.Length).SelectMany(pair => pair)]),
+            };
+        }
+
+        // Of each preference the scores by the model that has not seen its prompt.
+        async Task<MemberScores> ScoresAsync(int member)
+        {
+            var byPart = await Task.WhenAll(Enumerable.Range(0, request.Training.Folds).Select(async part => ScoresOf(await LastAsync(member, part))));
+            return new MemberScores([.. parts.Select((part, i) => byPart[part][i])], ScoresOf(await LastAsync(member, null)));
+        }
+
+        Task<IReadOnlyDictionary<string, byte[]>> LastAsync(int member, int? fold) =>
+            artifacts.ReadFilesAsync(BlobPaths.RewardCheckpoint(input.RewardId, member, fold, input.Chunks[member][fold ?? ^1] - 1), cancellation);
     }
 
     private static bool IsTokenizers(string name)
@@ -173,14 +201,31 @@ public sealed class PublishReward(RewardRecords rewards, ArtifactStore artifacts
     }
 
     /// <summary>Of several votes the majority's.</summary>
-    private static double Decided(double wins)
+    private static JudgedComparison Judged(Preference preference, float[] scores)
     {
-        return wins > 0.5 ? 1 : wins < 0.5 ? 0 : 0.5;
+        double wins = preference.AWins > 0.5 ? 1 : preference.AWins < 0.5 ? 0 : 0.5;
+        return new JudgedComparison(preference.DialogueId, wins, scores[0] - scores[1], preference.A.Length - preference.B.Length);
     }
 
     private static double Deviation(float[] scores)
     {
         double mean = scores.Average();
         return Math.Sqrt(scores.Average(score => (score - mean) * (score - mean)));
+    }
+
+    /// <summary>Scores of both responses of every pair.</summary>
+    /// <param name="HeldOut">By models that have not seen the prompt.</param>
+    /// <param name="Kept">By the kept model, gold pairs last.</param>
+    private sealed record MemberScores(float[][] HeldOut, float[][] Kept)
+    {
+        public static MemberScores Mean(IReadOnlyList<MemberScores> members)
+        {
+            return new MemberScores(Mean([.. members.Select(member => member.HeldOut)]), Mean([.. members.Select(member => member.Kept)]));
+        }
+
+        private static float[][] Mean(float[][][] members)
+        {
+            return [.. members[0].Select((_, i) => new[] { members.Average(scores => scores[i][0]), members.Average(scores => scores[i][1]) })];
+        }
     }
 }

@@ -1,16 +1,17 @@
 using Microsoft.Azure.Functions.Worker;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Activities;
 
-/// <summary>Deletes what killed attempts and abandoned imports have left.</summary>
-public sealed class SweepStorage(StorageSweep sweep)
+/// <summary>Deletes what killed attempts and abandoned imports have left, and votes that are kept no longer.</summary>
+public sealed class SweepStorage(StorageSweep sweep, VoteRetention votes)
 {
     /// <returns>How many blobs were deleted.</returns>
     [Function(FunctionNames.SweepStorage)]
-    public Task<int> Run([ActivityTrigger] NightlyEvaluationInput input, CancellationToken cancellation)
+    public async Task<int> Run([ActivityTrigger] NightlyEvaluationInput input, CancellationToken cancellation)
     {
-        return sweep.RunAsync(cancellation);
+        return await votes.RunAsync(cancellation) + await sweep.RunAsync(cancellation);
     }
 }

@@ -66,14 +66,21 @@ public static class PairQueue
     /// <summary>The event that a vote becomes.</summary>
     public static VoteEvent Record(CampaignRequest campaign, CampaignPair pair, string annotator, VoteMessage vote, DateTimeOffset now)
     {
-        string texts = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{pair.Dialogue}\n{pair.A}\n{pair.B}")));
-        return new VoteEvent(vote, annotator, ShownFirst(campaign, annotator, pair.Index, vote.Round), texts, now);
+        return new VoteEvent(vote, annotator, ShownFirst(campaign, annotator, pair.Index, vote.Round), Hash($"{pair.Dialogue}\n{pair.A}\n{pair.B}"), now)
+        {
+            ModelsSha256 = pair.ModelA is null ? null : Hash($"{pair.ModelA}\n{pair.ModelB}"),
+        };
     }
 
     /// <summary>About how many votes are wanted of a single annotator.</summary>
     public static int WantedOf(CampaignRequest campaign)
     {
         return campaign.Pairs + (int)(campaign.Pairs * campaign.RepeatShare);
+    }
+
+    private static string Hash(string text)
+    {
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 
     private static int Wanted(CampaignRequest campaign, CampaignPair pair)

@@ -2,30 +2,9 @@ using System.Text.Json;
 using Microsoft.DurableTask.Client;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Hosting;
-using RlhfFunctions.Ml.Preferences;
 using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Campaigns;
-
-/// <summary>What was said of a pair by all who judged it.</summary>
-/// <param name="DialogueId">The row's name in its file.</param>
-/// <param name="Prompt">The filled prompt template.</param>
-/// <param name="A">A response.</param>
-/// <param name="B">Another one.</param>
-/// <param name="AWins">Mean over the votes of 1, ½ or 0.</param>
-public sealed record Preference(string DialogueId, string Prompt, string A, string B, double AWins)
-{
-    /// <summary>The votes that count for learning, pair by pair: no gold, no repeats, nothing skipped.</summary>
-    public static IReadOnlyList<Preference> Of(CampaignRequest campaign, IReadOnlyList<CampaignPair> pairs, IEnumerable<CountedVote> votes)
-    {
-        var template = new Ml.Data.PromptTemplate(campaign.PromptTemplate);
-        return [.. votes.Where(vote => vote is { IsRepeat: false, Gold: null } && vote.Choice != VoteChoice.Skip)
-            .GroupBy(vote => int.Parse(vote.PairId)).OrderBy(group => group.Key)
-            .Select(group => new Preference(
-                pairs[group.Key].DialogueId, template.Fill(pairs[group.Key].Dialogue), pairs[group.Key].A, pairs[group.Key].B,
-                group.Average(vote => VoteCounts.FirstWins(vote.Choice))))];
-    }
-}
 
 /// <summary>A reward model is its request and the model it published; the engine only knows how its training fares.</summary>
 public sealed class RewardRecords(BlobFiles blobs, ArtifactStore artifacts)
@@ -44,7 +23,7 @@ public sealed class RewardRecords(BlobFiles blobs, ArtifactStore artifacts)
     {
         string id = request.RewardId!;
         if (!await blobs.TryRecordAsync(BlobPaths.Reward(id), request, cancellation)) return false;
-        await engine.StartOnceAsync(FunctionNames.RewardModel, InstanceOf(id), new RewardState(id, request.Base, request.Training.Folds), cancellation);
+        await engine.StartOnceAsync(FunctionNames.RewardModel, InstanceOf(id), new RewardState(id, request.Base, request.Training.Folds, request.Seeds), cancellation);
         return true;
     }
 

@@ -28,7 +28,8 @@ public static class RlhfServices
     /// <c>RlhfPricePerHour</c>, what an hour of a computing replica costs, such as "0.90 EUR" (default: costs are told in seconds only);
     /// <c>RlhfModelMemoryGiB</c> and <c>RlhfModelIdleMinutes</c>, how much of models may lie in memory
     /// before idle ones go (default: half of the memory) and how long one may be idle (default: 30); <c>RlhfSweepAfterDays</c>, how
-    /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
+    /// old what killed attempts and abandoned imports left must be to be deleted (default: 7); <c>RlhfVotesKeptDays</c>, how long after its last
+    /// vote a campaign is kept (default: until it is deleted); <c>HF_ENDPOINT</c> and <c>HF_TOKEN</c>, the hub that hf: sources are on (default:
     /// huggingface.co) and the token to read private and gated ones; <c>RlhfRewardHosts</c>, the hosts that http reward terms may call;
     /// <c>RlhfWebhookHosts</c>, those that may be told of a run's end, and <c>RlhfWebhookSecret</c>, what that is signed with.
     /// </summary>
@@ -84,6 +85,11 @@ public static class RlhfServices
         services.AddSingleton<TextWriting>();
         services.AddSingleton<CampaignRecords>();
         services.AddSingleton<CampaignVotes>();
+        services.AddSingleton<CampaignPreferences>();
+        services.AddSingleton(new VoteAge(configuration["RlhfVotesKeptDays"] is { Length: > 0 } ? TimeSpan.FromDays(Number(configuration, "RlhfVotesKeptDays", 365)) : null));
+        services.AddSingleton<VoteRetention>();
+        services.AddSingleton<HumanJudgement>();
+        services.AddSingleton<PolicyHistories>();
         services.AddSingleton<RewardRecords>();
         return services;
     }

@@ -128,8 +128,7 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
         var cancellation = http.HttpContext.RequestAborted;
         var (request, pairs) = await OpenAsync(id, cancellation);
         var events = await votes.ReadAllAsync(id, cancellation);
-        var decided = Preference.Of(request, pairs, CampaignVotes.Count(events, pairs)).Where(preference => preference.AWins != 0.5)
-            .Select(p => (p.Prompt, Chosen: p.AWins > 0.5 ? p.A : p.B, Rejected: p.AWins > 0.5 ? p.B : p.A));
+        var decided = Preference.Decided(Preference.Of(request, pairs, CampaignVotes.Count(events, pairs)));
         IEnumerable<object>? lines = http.Query["format"].ToString() switch
         {
             "" or "dpo" => decided.Select(p => new { p.Prompt, p.Chosen, p.Rejected }),
@@ -151,7 +150,7 @@ public sealed class Campaigns(CampaignRecords campaigns, CampaignVotes votes, Bl
         var (request, pairs) = await OpenAsync(id, cancellation);
         var statistics = VoteCounts.Of(CampaignVotes.Count(await votes.ReadAllAsync(id, cancellation), pairs), (ulong)request.Seed);
         return http.Query["format"] == "html"
-            ? new FileContentResult(StatisticsPage.Render(id, statistics), "text/html; charset=utf-8")
+            ? http.Page(StatisticsPage.Render(id, statistics, http.Links()))
             : Answers.Json(statistics);
     }
 

@@ -4,6 +4,7 @@ using Microsoft.Azure.Functions.Worker;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Runs;
 using RlhfFunctions.Serving;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Http;
 
@@ -16,7 +17,14 @@ public sealed class ChangeAdapter(RunRecords runs, PublishedAdapters adapters)
         var cancellation = http.HttpContext.RequestAborted;
         if (!await runs.ExistsAsync(runId, cancellation)) return Problem.NoSuchRun(runId).ToResult();
         if (await runs.FindFinishedAsync(runId, cancellation) is null) return Problem.NotFinished(runId).ToResult();
-        return Answer(await adapters.PromoteAsync(runId, cancellation));
+        try
+        {
+            return Answer(await adapters.PromoteAsync(runId, http.Text("campaign"), cancellation));
+        }
+        catch (InvalidInputException e)
+        {
+            return new Problem(409, "not-preferred", "People have not preferred this adapter yet.", e.Message).ToResult();
+        }
     }
 
     /// <summary>The one that served well before serves again.</summary>

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Azure.Functions.Worker;
 using Microsoft.DurableTask.Client;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Reports;
 using RlhfFunctions.Runs;
@@ -9,7 +10,7 @@ using RlhfFunctions.Runs;
 namespace RlhfFunctions.Http;
 
 /// <summary>GET /api/pages/…: runs for people, as HTML. A run's own page is GET /api/runs/{id}/report.</summary>
-public sealed class Pages(RunRecords runs)
+public sealed class Pages(RunRecords runs, PolicyHistories histories)
 {
     [Function(FunctionNames.RunsPage)]
     public async Task<IActionResult> List(
@@ -38,6 +39,15 @@ public sealed class Pages(RunRecords runs)
         }
 
         return http.Page(Reports.ComparePage.Render(compared, http.Links()));
+    }
+
+    /// <summary>Votes, reward models and runs that led to the policy of <c>run={id}</c>, and those it led to.</summary>
+    [Function(FunctionNames.HistoryPage)]
+    public async Task<IActionResult> History([HttpTrigger(AuthorizationLevel.Function, "get", Route = "pages/history")] HttpRequest http)
+    {
+        string id = http.Text("run") ?? "";
+        if (!await runs.ExistsAsync(id, http.HttpContext.RequestAborted)) return Problem.NoSuchRun(id).ToResult();
+        return http.Page(Reports.HistoryPage.Render(id, await histories.OfAsync(id, http.HttpContext.RequestAborted), http.Links()));
     }
 }
 

@@ -10,7 +10,7 @@ using RlhfFunctions.Sources;
 namespace RlhfFunctions.Http;
 
 /// <summary>Reward models trained from a campaign's votes.</summary>
-public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles sources, ModelUploads uploads, Limits limits, TimeProvider time)
+public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, SourceFiles files, ModelUploads uploads, Limits limits, TimeProvider time)
 {
     /// <summary>POST rewards starts a training; the same id and body is the same one.</summary>
     [Function(FunctionNames.StartReward)]
@@ -23,7 +23,7 @@ public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, So
         var errors = RequestValidation.Check(request).ToDictionary();
         if (errors.Count == 0)
         {
-            if (await sources.CheckModelAsync(request.Base, cancellation) is { } problem) errors["base"] = [problem];
+            if (await files.CheckModelAsync(request.Base, cancellation) is { } problem) errors["base"] = [problem];
             if (await rewards.FindAsync(request.RewardId, cancellation) is null && await uploads.IsCompleteAsync(request.RewardId, cancellation))
                 errors["rewardId"] = [$"is the name of a model that is there already: {request.RewardId}. Choose another."];
             if (await campaigns.FindAsync(request.CampaignId, cancellation) is null) errors["campaignId"] = [$"names no campaign: there is no {request.CampaignId}."];
@@ -38,7 +38,8 @@ public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, So
 
         string address = $"/api/rewards/{request.RewardId}";
         http.HttpContext.Response.Headers.Location = address;
-        return Answers.Json(new { request.RewardId, Status = address, Source = $"{Source.Blob}{BlobPaths.Model(request.RewardId)}" }, 202);
+        string[] sources = [.. Enumerable.Range(0, request.Seeds).Select(member => Source.Blob + BlobPaths.RewardModel(request.RewardId, member))];
+        return Answers.Json(new { request.RewardId, Status = address, Source = sources[0], Sources = sources }, 202);
     }
 
     /// <summary>GET rewards/{id}: how the training fares, and what came of it.</summary>
@@ -57,7 +58,7 @@ public sealed class Rewards(RewardRecords rewards, CampaignRecords campaigns, So
         var cancellation = http.HttpContext.RequestAborted;
         if (await rewards.FindAsync(id, cancellation) is not { } request) return NoSuchReward(id).ToResult();
         return await rewards.FindOutcomeAsync(id, cancellation) is { } outcome
-            ? new FileContentResult(RewardPage.Render(request, outcome), "text/html; charset=utf-8")
+            ? http.Page(RewardPage.Render(request, outcome, http.Links()))
             : new Problem(409, "reward-not-finished", "The reward model is not trained yet.",
                 $"GET /api/rewards/{id} tells how it fares; ask again when its status is Completed.").ToResult();
     }

@@ -19,7 +19,7 @@ internal static class LivePage
         Html header = $"""
             <h1>Run {run.RunId}</h1>
             <p class="muted">{run.Request.Model.Source} · seed {run.Request.Seed} · {run.Request.Training.Steps} steps of {run.Request.Training.Section.ToUpperInvariant()}{(run.CreatedAt is { } at ? $" · started {at.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "")}</p>
-
+            {HistoryPage.LinkFrom(run.RunId, links)}
             """;
         Html main = $"""
             <h2 id="state" tabindex="-1">How it fares</h2>

@@ -23,8 +23,25 @@ internal sealed record PageLinks(string? Code)
         return With($"/api/runs/{runId}/files/{name}");
     }
 
-    private string With(string path)
+    /// <summary>What a run's policy was made of, and what was made of it.</summary>
+    public string History(string runId)
     {
-        return Code is null ? path : $"{path}?code={Uri.EscapeDataString(Code)}";
+        return With($"/api/pages/history?run={runId}");
+    }
+
+    /// <summary>What a campaign's votes are worth.</summary>
+    public string Votes(string campaignId)
+    {
+        return With($"/api/campaigns/{campaignId}/statistics?format=html");
+    }
+
+    public string Reward(string rewardId)
+    {
+        return With($"/api/rewards/{rewardId}/report");
+    }
+
+    private string With(string address)
+    {
+        return Code is null ? address : $"{address}{(address.Contains('?', StringComparison.Ordinal) ? '&' : '?')}code={Uri.EscapeDataString(Code)}";
     }
 }

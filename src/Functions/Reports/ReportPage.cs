@@ -22,7 +22,7 @@ internal static class ReportPage
         Html header = $"""
             <h1>Run {report.RunId}</h1>
             <p class="muted">{request.Model.Source} · seed {report.Seed} · {report.Steps} steps of {request.Training.Section.ToUpperInvariant()} · {Seconds(report.SecondsByStage)}</p>
-            {Verdict(report, request, published)}
+            {Verdict(report, request, published)}{HistoryPage.LinkFrom(report.RunId, links)}
             """;
         Html main = $"""
             <h2 id="figures" tabindex="-1">Before and after</h2>
@@ -104,6 +104,7 @@ internal static class ReportPage
             ? "adapters/latest points to this run's adapter, unless a later run moved it on."
             : report.Alarm is not null ? "adapters/latest was not moved here, since an alarm stopped the run."
             : report.Limit is not null ? "adapters/latest was not moved here, since the run stopped at its limit."
+            : request.Evaluation.MinHumanWinRate is { } least ? $"adapters/latest was not moved here: people decide. Let a campaign compare the run with what serves, and promote it by that: at least {least:P0} of their votes, by the lower end of the interval, must be for it."
             : $"adapters/latest was not moved here: {(report.Label is { } label ? $"{label} must {change}, and " : "")}ROUGE-L must keep {request.Evaluation.MinRougeShare:P0} of what it was.";
         Html verdict = report is { Before.LabelProbability: { } before, After.LabelProbability: { } after }
             ? (Html)$"Probability of {report.Label} <strong>{before.Mean:F3}</strong> before, <strong>{after.Mean:F3}</strong> after: mean over {after.Count} held-out dialogues, by a judge that is not the reward."

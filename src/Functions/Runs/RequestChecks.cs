@@ -15,7 +15,8 @@ namespace RlhfFunctions.Runs;
 /// config.json wherever they lie. What a hub does not tell in a few seconds is taken on trust; the run will see.
 /// </summary>
 public sealed class RequestChecks(
-    SourceFiles sources, RewardRecords rewards, ComputeDevices devices, PriceSetting prices, RewardServices services, RunNotices notices)
+    SourceFiles sources, RewardRecords rewards, CampaignRecords campaigns, ComputeDevices devices, PriceSetting prices, RewardServices services,
+    RunNotices notices)
 {
     /// <summary>What is wrong, by field; empty: nothing.</summary>
     public async Task<IReadOnlyDictionary<string, string[]>> CheckAsync(RunRequest request, CancellationToken cancellation)
@@ -30,7 +31,8 @@ public sealed class RequestChecks(
         };
         if (request.Evaluation.Judge is { } judge) checks.Add(CheckJudgeAsync(judge, request.Evaluation.Label, cancellation));
         if (request.Data.Train is { } train) checks.Add(CheckDataAsync(train, "train", cancellation));
-        if (request.Data.Preferences is { } preferences) checks.Add(CheckDataAsync(preferences, "preferences", cancellation));
+        if (request.Data.PreferencesCampaign is { } campaign) checks.Add(CheckCampaignAsync(campaign, request.Data, cancellation));
+        else if (request.Data.Preferences is { } preferences) checks.Add(CheckDataAsync(preferences, "preferences", cancellation));
         var terms = request.Reward?.Terms ?? [];
         for (int i = 0; i < terms.Count; i++) checks.AddRange(CheckTerm(terms[i], $"reward.terms[{i}]", cancellation));
 
@@ -135,6 +137,16 @@ public sealed class RequestChecks(
         return outcome?.Report.Refusal is { } why
             ? [new Finding(field, $"is a reward model that should not steer a run: {why}. Collect more votes, or set acceptWeak to true if that is what you want.")]
             : [];
+    }
+
+    /// <summary>What people judged must have been written as the run will write.</summary>
+    private async Task<IReadOnlyList<Finding>> CheckCampaignAsync(string id, DataSettings data, CancellationToken cancellation)
+    {
+        if (await campaigns.FindAsync(id, cancellation) is not { } campaign) return [new Finding("data.preferences", $"names no campaign: there is no {id}.")];
+        if (await campaigns.FindPairsAsync(campaign, cancellation) is null)
+            return [new Finding("data.preferences", $"names campaign {id}, whose pairs are still being generated. Ask again when its status is Open, and there are votes.")];
+        if (data.Chat) return [new Finding("data.chat", $"cannot be true with the votes of a campaign: its prompts are texts.")];
+        return campaign.PromptTemplate == data.PromptTemplate ? [] : [new Finding("data.promptTemplate", $"must be that of campaign {id}: its responses answer other prompts.")];
     }
 
     private async Task<IReadOnlyList<Finding>> CheckModelAsync(

@@ -7,7 +7,7 @@ namespace RlhfFunctions.Serving;
 /// Which adapter serves: adapters/latest.json with the changes that led there, in the order of the storage's clock. The newest one
 /// decides, whichever is written last; a publication that is delivered late or again takes its old place and moves nothing.
 /// </summary>
-public sealed class PublishedAdapters(RunRequests requests, ArtifactStore artifacts, BlobFiles blobs)
+public sealed class PublishedAdapters(RunRequests requests, HumanJudgement judgement, ArtifactStore artifacts, BlobFiles blobs)
 {
     private const int KeptChanges = 100;
 
@@ -36,16 +36,23 @@ public sealed class PublishedAdapters(RunRequests requests, ArtifactStore artifa
     }
 
     /// <summary>Lets the adapter of any finished run serve.</summary>
-    /// <exception cref="InvalidInputException">The run has not finished.</exception>
-    public async Task<LatestAdapter> PromoteAsync(string runId, CancellationToken cancellation)
+    /// <param name="runId">The run.</param>
+    /// <param name="campaignId">The campaign in which people preferred it, where the run asks for that.</param>
+    /// <param name="cancellation">Stops before the change.</param>
+    /// <exception cref="InvalidInputException">The run has not finished, or people have not preferred its adapter to what serves.</exception>
+    public async Task<LatestAdapter> PromoteAsync(string runId, string? campaignId, CancellationToken cancellation)
     {
         if (await artifacts.FindAsync<RunOutcome>(BlobPaths.Run(runId), cancellation) is not { Result: var outcome })
             throw new InvalidInputException($"Run {runId} has published no adapter that could serve. Wait until its status is Completed.");
+        var request = await requests.GetAsync(runId, cancellation);
         var latest = await blobs.ChangeJsonAsync<LatestAdapter>(
             BlobPaths.LatestAdapter,
-            async current => current?.RunId == runId
-                ? current
-                : Serve(outcome, current, new AdapterChange(runId, await NextTimeAsync(current, cancellation), AdapterChangeKind.Promoted)),
+            async current =>
+            {
+                if (current?.RunId == runId) return current;
+                string? said = await judgement.RequireAsync(request, current?.RunId, campaignId, cancellation);
+                return Serve(outcome, current, new AdapterChange(runId, await NextTimeAsync(current, cancellation), AdapterChangeKind.Promoted) { Reason = said });
+            },
             cancellation);
         return latest!;
     }

@@ -17,6 +17,8 @@ public sealed partial class StorageSweep(BlobFiles blobs, ArtifactStore artifact
     {
         return await SweepAsync(BlobPaths.Runs, holdsModels: false, cancellation)
             + await SweepAsync(BlobPaths.Evaluations, holdsModels: false, cancellation)
+            + await SweepAsync(BlobPaths.Campaigns, holdsModels: false, cancellation)
+            + await SweepAsync(BlobPaths.Rewards, holdsModels: false, cancellation)
             + await SweepAsync(BlobPaths.Models, holdsModels: true, cancellation);
     }
 

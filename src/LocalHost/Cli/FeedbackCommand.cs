@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Hosting;
-using RlhfFunctions.Ml.Evaluation;
-using RlhfFunctions.Ml.Preferences;
 using Spectre.Console;
 
 namespace RlhfFunctions.LocalHost.Cli;
@@ -28,7 +26,7 @@ internal sealed record FeedbackReport
     public required Estimate RewardAccuracy { get; init; }
 
     /// <summary>Share of the judged pairs with a winner that the new policy won; the interval is by dialogue.</summary>
-    public required WinRate WinRate { get; init; }
+    public required JudgedWins WinRate { get; init; }
 
     public required IReadOnlyDictionary<string, double> SecondsByStage { get; init; }
 
@@ -37,7 +35,7 @@ internal sealed record FeedbackReport
 
 internal sealed record Estimate(double Mean, double Low, double High);
 
-internal sealed record WinRate(double Mean, double Low, double High, int Count, int Ties);
+internal sealed record JudgedWins(double Mean, double Low, double High, int Count, int Ties);
 
 /// <summary>From votes to a better model, in one command and over the app's own HTTP API: votes, reward model, learning, judgement.</summary>
 internal sealed class FeedbackCommand(HostSession host, RunClient client, FeedbackOptions options, RunRequest request, IAnsiConsole console)
@@ -79,8 +77,8 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
 
         var run = await Timed("run", () => LearnAsync(reward, cancellation));
         var judging = await Timed("judgingPairs", () => OpenAsync(Campaign("judgements", request.Data.Test, [run.Report.RunId]), cancellation));
-        await Timed("judging", () => VoteAsync(judging, JudgementsFile, errors: 0, cancellation));
-        await ReportAsync(statistics, reward, run, await ReadEventsAsync(judging.CampaignId!, cancellation), cancellation);
+        var judged = await Timed("judging", () => VoteAsync(judging, JudgementsFile, errors: 0, cancellation));
+        await ReportAsync(statistics, reward, run, judged, cancellation);
     }
 
     private CampaignRequest Campaign(string what, string dialogues, IReadOnlyList<string> runs)
@@ -211,38 +209,24 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
     }
 
     private async Task ReportAsync(
-        VoteStatistics statistics, RewardOutcome reward, FinishedRun run, IReadOnlyList<VoteEvent> judgements, CancellationToken cancellation)
+        VoteStatistics statistics, RewardOutcome reward, FinishedRun run, VoteStatistics judged, CancellationToken cancellation)
     {
-        var lines = await ReadDecisionsAsync(judgements, run.Report.RunId, cancellation);
-        if (lines.All(line => line.NewWins == 0.5)) throw new UserErrorException("No judgement prefers either policy, so there is no win rate.");
-        var wins = Bootstrap.SummarizeClusters(
-            [.. lines.Where(line => line.NewWins != 0.5).GroupBy(line => line.DialogueId).Select(group => group.Select(line => line.NewWins).ToArray())], (ulong)request.Seed);
+        var wins = judged.WinRates.FirstOrDefault(rate => rate.Policy == run.Report.RunId)
+            ?? throw new UserErrorException("No judgement prefers either policy, so there is no win rate.");
         var report = new FeedbackReport
         {
             Votes = (await ReadEventsAsync($"{_prefix}-votes", cancellation)).Count(e => e.Vote.Undoes is null),
             Agreement = statistics.Agreement,
             RewardAccuracy = new Estimate(reward.Report.Accuracy.Mean, reward.Report.Accuracy.Low, reward.Report.Accuracy.High),
-            WinRate = new WinRate(wins.Mean, wins.Low, wins.High, wins.Count, lines.Count(line => line.NewWins == 0.5)),
+            WinRate = new JudgedWins(wins.Mean, wins.Low, wins.High, wins.Decided, wins.Ties),
             SecondsByStage = _seconds,
             RunId = run.Report.RunId,
         };
         await File.WriteAllTextAsync(Path.Combine(_folder, ReportFile), JsonSerializer.Serialize(report, ContractsJson.Indented) + "\n", cancellation);
 
-        console.MarkupLineInterpolated($"[bold]The new policy wins {Percent(wins)} of {wins.Count} judged pairs with a winner[/] ({report.WinRate.Ties} ties beside).");
+        console.MarkupLineInterpolated($"[bold]The new policy wins {Percent(wins.Mean, wins.Low, wins.High)} of {wins.Decided} judged pairs with a winner[/] ({report.WinRate.Ties} ties beside).");
         console.WriteLine($"Seconds: {string.Join(", ", _seconds.Select(stage => $"{stage.Key} {stage.Value:F0}"))}; {_seconds.Values.Sum():F0} in all.");
         console.Profile.Out.Writer.WriteLine($"  {Path.Combine(_folder, ReportFile)}\n  {Path.Combine(_folder, "reward.html")}\n  {Path.Combine(run.Folder, RunFiles.Report)}");
-    }
-
-    /// <summary>1: the new policy's response was preferred, 0: the old one's, ½: neither.</summary>
-    private async Task<IReadOnlyList<(string DialogueId, double NewWins)>> ReadDecisionsAsync(
-        IReadOnlyList<VoteEvent> judgements, string runId, CancellationToken cancellation)
-    {
-        await using var services = host.OpenServices();
-        var campaigns = (RlhfFunctions.Campaigns.CampaignRecords)services.GetService(typeof(RlhfFunctions.Campaigns.CampaignRecords))!;
-        var campaign = await campaigns.GetAsync($"{_prefix}-judgements", cancellation);
-        var pairs = await campaigns.FindPairsAsync(campaign, cancellation);
-        return [.. RlhfFunctions.Campaigns.CampaignVotes.Count(judgements, pairs!).Where(vote => vote.Choice != VoteChoice.Skip)
-            .Select(vote => (vote.PromptId, vote.PolicyA == runId ? VoteCounts.FirstWins(vote.Choice) : 1 - VoteCounts.FirstWins(vote.Choice)))];
     }
 
     private async Task<IReadOnlyList<VoteEvent>> ReadEventsAsync(string campaignId, CancellationToken cancellation)
@@ -269,6 +253,11 @@ internal sealed class FeedbackCommand(HostSession host, RunClient client, Feedba
 
     private static string Percent(MetricSummary share)
     {
-        return $"{100 * share.Mean:F0} % ({100 * share.Low:F0} – {100 * share.High:F0})";
+        return Percent(share.Mean, share.Low, share.High);
+    }
+
+    private static string Percent(double mean, double low, double high)
+    {
+        return $"{100 * mean:F0} % ({100 * low:F0} – {100 * high:F0})";
     }
 }

@@ -33,7 +33,7 @@ public static class RewardQuality
         {
             Comparisons = judged.Count,
             Decided = decided.Length,
-            Accuracy = ByPrompt(decided, j => Right(j.Lead, j), seed),
+            Accuracy = AccuracyOf(decided, seed),
             ShorterAccuracy = ByPrompt(decided, j => Right(-j.LengthLead, j), seed),
             LeadOverShorter = ByPrompt(decided, j => Right(j.Lead, j) - Right(-j.LengthLead, j), seed),
             Brier = decided.Average(j => Math.Pow(Sigmoid(j.Lead) - j.FirstWins, 2)),
@@ -43,6 +43,9 @@ public static class RewardQuality
         };
         return report with { Refusal = Refuse(report) };
     }
+
+    /// <summary>Share of decided comparisons that the sign of the lead orders rightly, ½ where it is 0; the interval is by prompt.</summary>
+    public static MetricSummary AccuracyOf(IReadOnlyList<JudgedComparison> decided, ulong seed) => ByPrompt(decided, j => Right(j.Lead, j), seed);
 
     /// <summary>Why the model should not steer a run, or null.</summary>
     private static string? Refuse(RewardReport report) => report switch

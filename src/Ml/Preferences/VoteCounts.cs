@@ -1,4 +1,5 @@
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Ml.Evaluation;
 
 namespace RlhfFunctions.Ml.Preferences;
 
@@ -20,11 +21,24 @@ public static class VoteCounts
                 .GroupBy(v => v.PairId).Select(group => group.Select(v => v.Choice).ToArray())),
             Annotators = [.. votes.GroupBy(v => v.Annotator).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => Annotator([.. group]))],
             Policies = BradleyTerry.Rank(matches, seed),
+            WinRates = WinRates(matches, seed),
         };
     }
 
     /// <summary>1, 0 or ½: what a vote means for learning.</summary>
     public static double FirstWins(VoteChoice choice) => choice switch { VoteChoice.A => 1, VoteChoice.B => 0, _ => 0.5 };
+
+    private static WinRate[] WinRates(Match[] matches, ulong seed)
+    {
+        var met = matches.Concat(matches.Select(m => new Match(m.Cluster, m.Second, m.First, 1 - m.FirstWins)))
+            .GroupBy(m => (m.First, m.Second)).OrderBy(group => group.Key.First, StringComparer.Ordinal).ThenBy(group => group.Key.Second, StringComparer.Ordinal);
+        return [.. met.Select(group => (group.Key, Decided: group.Where(m => m.FirstWins != 0.5).ToArray(), All: group.Count())).Where(group => group.Decided.Length > 0)
+            .Select(group =>
+            {
+                var wins = Bootstrap.SummarizeClusters([.. group.Decided.GroupBy(m => m.Cluster).Select(votes => votes.Select(m => m.FirstWins).ToArray())], seed);
+                return new WinRate(group.Key.First, group.Key.Second, wins.Mean, wins.Low, wins.High, group.Decided.Length, group.All - group.Decided.Length);
+            })];
+    }
 
     private static AnnotatorStatistics Annotator(CountedVote[] votes)
     {

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RlhfFunctions.Activities;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.Campaigns;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Hosting;
 using RlhfFunctions.Ml.Text;
@@ -80,6 +81,43 @@ public sealed class PrepareDatasetTests(AzuriteFixture azurite) : IDisposable
 
         var tooMany = request with { RunId = request.RunId + "-b", Training = new DpoSettings { BatchSize = 4, MiniBatchSize = 4 } };
         Assert.Contains("dpo.batchSize", (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(tooMany))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_campaigns_votes_become_preferences_and_later_votes_change_nothing()
+    {
+        Write("test.csv", "name,article,short", "t,A dog.,A dog.");
+        string id = $"votes-{Guid.NewGuid():n}";
+        var blobs = new BlobFiles(azurite.Blobs);
+        var store = new ArtifactStore(blobs);
+        var campaign = await PlantedCampaign.PlantAsync(blobs, id, pairs: 6, "base", "base", same => same with { PromptTemplate = "Say it: {dialogue}\n" });
+        await campaign.VoteAsync("ann", [(0, VoteChoice.A), (1, VoteChoice.B), (2, VoteChoice.Tie), (3, VoteChoice.A)], DateTimeOffset.UtcNow.AddMinutes(-1));
+        await campaign.VoteAsync("bob", [(3, VoteChoice.B)], DateTimeOffset.UtcNow.AddMinutes(-1)); // against ann's: undecided
+        var request = Request();
+        request = request with
+        {
+            Training = new DpoSettings { BatchSize = 2, MiniBatchSize = 2 },
+            Reward = null,
+            Data = request.Data with { Train = null, Preferences = $"campaign:{id}" },
+        };
+        var preferences = (await PrepareAsync(request)).Preferences;
+
+        var tokenizer = LlamaText.FromFolder(Path.Combine(Repository.Root, "samples", "models", "llama"));
+        Assert.Equal(
+            [("Say it: #Person1#: Hello 0.\n", "Tom sounds kind 0.", "Tom sounds rude 0."), ("Say it: #Person1#: Hello 1.\n", "Tom sounds rude 1.", "Tom sounds kind 1.")],
+            preferences.Select(pair => (tokenizer.Decode(pair.Chosen.PromptIds), tokenizer.Decode(pair.Chosen.ResponseIds[..^1]), tokenizer.Decode(pair.Rejected.ResponseIds[..^1]))));
+
+        // Lost and made again after more votes, it has the same bytes.
+        byte[] before = await store.ReadFileAsync(BlobPaths.Dataset(request.RunId!), PreparedDataset.FileName, CancellationToken.None);
+        await campaign.VoteAsync("eve", [(2, VoteChoice.A), (4, VoteChoice.A)], DateTimeOffset.UtcNow.AddMinutes(1));
+        await store.DeleteAsync(BlobPaths.Dataset(request.RunId!), CancellationToken.None);
+        await PrepareAsync(request);
+        Assert.Equal(before, await store.ReadFileAsync(BlobPaths.Dataset(request.RunId!), PreparedDataset.FileName, CancellationToken.None));
+
+        var gone = request with { RunId = request.RunId + "-b", Data = request.Data with { Preferences = "campaign:no-such" } };
+        Assert.Contains("no campaign no-such", (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(gone))).Message, StringComparison.Ordinal);
+        var few = request with { RunId = request.RunId + "-c", Training = new DpoSettings { BatchSize = 4, MiniBatchSize = 4 } };
+        Assert.Contains($"campaign:{id} has 2 preferences", (await Assert.ThrowsAsync<InvalidInputException>(() => PrepareAsync(few))).Message, StringComparison.Ordinal);
     }
 
     public void Dispose()

@@ -19,13 +19,15 @@ namespace RlhfFunctions.Functions.Tests.Activities;
 public sealed class PublishTests(AzuriteFixture azurite)
 {
     [Theory]
-    [InlineData(null, null, true)]
-    [InlineData("Step 0: too far.", null, false)]
-    [InlineData(null, "It has taken 3 hours.", false)]
-    public async Task An_adapter_serves_only_if_nothing_stopped_its_run(string? alarm, string? limit, bool serves)
+    [InlineData(null, null, null, true)]
+    [InlineData("Step 0: too far.", null, null, false)]
+    [InlineData(null, "It has taken 3 hours.", null, false)]
+    [InlineData(null, null, 0.5, false)]
+    public async Task An_adapter_serves_only_if_nothing_stopped_its_run_and_people_need_not_decide(string? alarm, string? limit, double? minHumanWinRate, bool serves)
     {
         using var host = Services();
         var request = TinyRun.Request($"published-{Guid.NewGuid():n}");
+        request = request with { Evaluation = request.Evaluation with { MinHumanWinRate = minHumanWinRate } };
         await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
         var prepared = await PlantAsync(host.GetRequiredService<ArtifactStore>(), request.RunId!);
 
@@ -36,6 +38,8 @@ public sealed class PublishTests(AzuriteFixture azurite)
         Assert.Equal((serves, alarm, limit), (outcome.Published, outcome.Alarm, outcome.Limit));
         var latest = await host.GetRequiredService<BlobFiles>().ReadJsonAsync<LatestAdapter>(BlobPaths.LatestAdapter, CancellationToken.None);
         Assert.Equal(serves, latest?.RunId == request.RunId);
+        string report = (await host.GetRequiredService<BlobFiles>().ReadTextAsync(BlobPaths.Published(request.RunId!, RunFiles.Report), CancellationToken.None))!;
+        Assert.Equal(minHumanWinRate is not null, report.Contains("people decide", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 
@@ -78,6 +79,11 @@ public sealed class PairQueueTests
         var counted = Assert.Single(Count(vote, vote));
         Assert.Equal(PairQueue.ShownFirst(Request, "ann", 3, 0), counted.Choice);
         Assert.Equal("a3".Length - "longer b3".Length, counted.LengthLead);
+
+        Assert.Null(vote.ModelsSha256); // nobody said which
+        var written = PairQueue.Record(Request, Pairs[3] with { ModelA = "models/base", ModelB = "models/base 12ab" }, "ann", vote.Vote, Now);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData("models/base\nmodels/base 12ab"u8)), written.ModelsSha256);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData("dialogue 3\na3\nlonger b3"u8)), written.TextsSha256);
 
         var undo = Event("ann", "undo-of-it", 3, ShownChoice.First) with { Vote = new VoteMessage { Id = "undo-of-it", Undoes = "first-vote", Pair = 3 } };
         Assert.Empty(Count(vote, undo));

@@ -1,21 +1,23 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.Functions.Tests.Reports;
+using RlhfFunctions.Storage;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
 
 /// <summary>A campaign over HTTP, in two browsers at once, through a killed host, to a reward model.</summary>
 public sealed class CampaignTests
 {
-    private const string Id = "garden";
+    private const string Id = "garden", Remark = "It says what was said";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     [Fact]
-    public async Task Votes_of_two_annotators_outlive_the_host_and_become_a_reward_model()
+    public async Task Votes_of_two_annotators_outlive_the_host_become_reward_models_and_steer_a_run()
     {
-        using var app = new LocalApp();
+        using var app = new LocalApp { IsVerbose = true };
         await app.StartAsync();
         using (var answer = await app.Http.PostAsJsonAsync("/api/campaigns", Request, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
         using (var again = await app.Http.PostAsJsonAsync("/api/campaigns", Request, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, again.StatusCode);
@@ -48,7 +50,7 @@ public sealed class CampaignTests
         Assert.Equal(["ann", "bob"], statistics.Annotators.Select(a => a.Annotator));
         Assert.Contains("Krippendorff", await app.Http.GetStringAsync(new Uri($"/api/campaigns/{Id}/statistics?format=html", UriKind.Relative)), StringComparison.Ordinal);
 
-        var reward = new RewardRequest { RewardId = "short", CampaignId = Id, Base = "file:samples/models/llama", Training = new() { Folds = 2, LearningRate = 1e-3 } };
+        var reward = new RewardRequest { RewardId = "short", CampaignId = Id, Base = "file:samples/models/llama", Seeds = 2, Training = new() { Folds = 2, LearningRate = 1e-3 } };
         using (var answer = await app.Http.PostAsJsonAsync("/api/rewards", reward, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
         await WaitAsync(app, async () =>
         {
@@ -58,10 +60,77 @@ public sealed class CampaignTests
         });
         var outcome = (await GetAsync<RewardView>(app, "/api/rewards/short")).Outcome!;
         Assert.InRange(outcome.Report.Decided, 4, Request.Pairs);
-        Assert.Contains("Reliability", await app.Http.GetStringAsync(new Uri("/api/rewards/short/report", UriKind.Relative)), StringComparison.Ordinal);
+        Assert.NotNull(outcome.Report.Refusal); // they voted for the shorter one: that rule is better than any model of it
+        Assert.Equal(["models/short", "models/short.1"], outcome.Ensemble!.Members.Select(member => member.Model));
+        string report = await app.Http.GetStringAsync(new Uri("/api/rewards/short/report", UriKind.Relative));
+        Assert.All(["Reliability", "models/short.1", "mean of their scores"], text => Assert.Contains(text, report, StringComparison.Ordinal));
+        await SteerAsync(app, [.. outcome.Ensemble.Members.Select(member => $"blob:{member.Model}")]);
+        await DrawByUnsurenessAsync(app);
+        foreach (string said in new[] { (await GetAsync<NextPairs>(app, "/api/campaigns/unsure/next?annotator=eve")).Pairs[0].Dialogue, Remark })
+            Assert.DoesNotContain(said.Split('\n')[0], app.Log, StringComparison.Ordinal);
+        Assert.Contains(FunctionNames.TrainReward, app.Log, StringComparison.Ordinal); // while the rest is logged
 
         using (var gone = await app.Http.DeleteAsync(new Uri($"/api/campaigns/{Id}/votes/ann", UriKind.Relative))) Assert.Equal(HttpStatusCode.NoContent, gone.StatusCode);
         Assert.All(await EventsAsync(app), e => Assert.Equal("bob", e.Annotator));
+    }
+
+    /// <summary>A run whose reward is the two models by name: refused as weak, taken where that is acknowledged, held until people decide, and told in its history.</summary>
+    private static async Task SteerAsync(LocalApp app, string[] models)
+    {
+        ClassifierTerm[] members = [.. models.Select(model => new ClassifierTerm { Source = model, Label = "better" })];
+        var request = TinyRun.Request("steered", steps: 1);
+        request = request with { Evaluation = request.Evaluation with { MinHumanWinRate = 0.5, MinRougeShare = 0 } };
+        using (var refused = await app.PostRunAsync(request with { Reward = new RewardSettings { Terms = [new EnsembleTerm { Members = members }] } }))
+        {
+            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
+            Assert.Contains("should not steer a run", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        var term = new EnsembleTerm { Members = [.. members.Select(member => member with { AcceptWeak = true })] };
+        using (var accepted = await app.PostRunAsync(request with { Reward = new RewardSettings { Terms = [term] } }))
+            Assert.True(accepted.StatusCode == HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
+        var view = await app.WaitAsync("steered", view => view.Status == "Completed", Patience);
+        Assert.NotEqual(0, view.Progress!.LastStep!.Reward);
+        Assert.False(view.Outcome!.Published);
+
+        using (var held = await app.Http.PostAsJsonAsync($"/api/adapters/steered/promote?campaign={Id}", new { }))
+        {
+            Assert.Equal(HttpStatusCode.Conflict, held.StatusCode);
+            Assert.Contains("not-preferred", await held.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+
+        // The votes themselves teach another run, without a reward model between.
+        var voted = TinyRun.By(AlgorithmName.Dpo, "voted", steps: 1);
+        using (var accepted = await app.PostRunAsync(voted with { Data = voted.Data with { Preferences = $"campaign:{Id}" } }))
+            Assert.True(accepted.StatusCode == HttpStatusCode.Accepted, await accepted.Content.ReadAsStringAsync());
+        await app.WaitAsync("voted", view => view.Status == "Completed", Patience);
+        Assert.Contains($">votes {Id}<", await app.Http.GetStringAsync(new Uri("/api/pages/history?run=voted", UriKind.Relative)), StringComparison.Ordinal);
+
+        string history = await app.Http.GetStringAsync(new Uri("/api/pages/history?run=steered", UriKind.Relative));
+        int[] places = [.. new[] { $">votes {Id}<", ">reward model short<", ">run steered<" }.Select(link => history.IndexOf(link, StringComparison.Ordinal))];
+        Assert.True(places[0] > 0 && places.SequenceEqual(places.Order()), history);
+        using (var none = await app.Http.GetAsync(new Uri("/api/pages/history?run=no-such", UriKind.Relative))) Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+    }
+
+    /// <summary>Half of the pairs are drawn where the model is unsure, and the probability stands with each.</summary>
+    private static async Task DrawByUnsurenessAsync(LocalApp app)
+    {
+        var request = Request with { CampaignId = "unsure", Pairs = 24, UncertainBy = "blob:models/short" };
+        using (var answer = await app.Http.PostAsJsonAsync("/api/campaigns", request, ContractsJson.Options)) Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+        await WaitAsync(app, async () =>
+        {
+            var view = await GetAsync<CampaignView>(app, "/api/campaigns/unsure");
+            Assert.False(view.Status == "Failed", view.Failure);
+            return view.Status == "Open";
+        });
+        var store = new ArtifactStore(new BlobFiles(app.Blobs));
+        byte[] file = await store.ReadFileAsync(BlobPaths.Pairs("unsure", 0), CampaignRecords.PairsFile, CancellationToken.None);
+        var pairs = JsonSerializer.Deserialize<CampaignPair[]>(file, ContractsJson.Options)!;
+        // Of four responses there are six pairs.
+        var drawn = pairs.Where(pair => Math.Abs(pair.Probability - (1 / 6.0)) > 1e-9).ToArray();
+        Assert.InRange(drawn.Length, 4, 20);
+        Assert.All(drawn, pair => Assert.InRange(pair.Probability, 1e-6, 1 - 1e-6));
+        Assert.All(pairs, pair => Assert.Equal(("base", "base", true), (pair.PolicyA, pair.PolicyB, pair.ModelA!.StartsWith("models/llama-", StringComparison.Ordinal))));
     }
 
     [Fact]
@@ -107,6 +176,16 @@ public sealed class CampaignTests
         Assert.Equal(21, (await EventsAsync(app)).Count); // the taking back is an event too
         Assert.Equal("true", await browser.EvaluateAsync<string>("(document.getElementById('differences').click(), document.getElementById('differences').getAttribute('aria-pressed'))"));
         Assert.True(await browser.EvaluateAsync<int>("document.querySelectorAll('mark').length") > 0);
+
+        // Voted without a connection, closed and opened again: it goes on where it was, and the vote is sent.
+        await browser.EvaluateAsync<int>("(window.fetch = () => Promise.reject(new Error('offline')), 0)");
+        string last = await browser.EvaluateAsync<string>($"{Dialogue} + keyOf(shown)");
+        await browser.PressAsync("1", '1');
+        await UntilAsync(browser, "document.getElementById('status').textContent.includes('No connection: 1 kept')");
+        await browser.ShowAsync($"{app.Http.BaseAddress}api/campaigns/{Id}/page?annotator=kim", 400);
+        await UntilAsync(browser, "document.getElementById('status').textContent.startsWith('20 of') && document.getElementById('status').textContent.includes('All sent')");
+        Assert.NotEqual(last, await browser.EvaluateAsync<string>($"{Dialogue} + keyOf(shown)"));
+        Assert.Equal(22, (await EventsAsync(app)).Count);
     }
 
     private static CampaignRequest Request { get; } = new()
@@ -139,6 +218,7 @@ public sealed class CampaignTests
                     Round = pair.Round,
                     Choice = pair.First.Length < pair.Second.Length ? ShownChoice.First : ShownChoice.Second,
                     Seconds = 2,
+                    Comment = Remark,
                 };
                 using var answer = await PostAsync(app, annotator, vote);
                 Assert.Equal(HttpStatusCode.OK, answer.StatusCode);

@@ -36,7 +36,13 @@ internal sealed class LocalApp : IDisposable
     public string DataFolder { get; } = Directory.CreateTempSubdirectory("rlhf-app-").FullName;
 
     public IReadOnlyList<string> HostArguments =>
-        ["--port", $"{_port}", "--azurite-port", $"{_azuritePort}", "--data", DataFolder, .. AppFolder is null ? Array.Empty<string>() : ["--app", AppFolder]];
+        ["--port", $"{_port}", "--azurite-port", $"{_azuritePort}", "--data", DataFolder, .. IsVerbose ? ["--verbose"] : Array.Empty<string>(), .. AppFolder is null ? Array.Empty<string>() : ["--app", AppFolder]];
+
+    /// <summary>Whether what is ordinary is logged too.</summary>
+    public bool IsVerbose { get; init; }
+
+    /// <summary>What the host that was started last has said.</summary>
+    public string Log => _process!.Output + _process.Error;
 
     /// <summary>Another app than the one built in the repository.</summary>
     public string? AppFolder { get; init; }

@@ -371,6 +371,84 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
         Assert.Equal("summaries/a.csv.json", Engine.Read<string>(states[2]!.Output));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_campaigns_pairs_are_generated_part_by_part_also_where_everything_is_delivered_twice(bool twice)
+    {
+        int faults = 0;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
+        engine.Orchestrator<CampaignState, int>(FunctionNames.Campaign, Campaign.Run);
+        engine.Activity<GeneratePairsInput>(FunctionNames.GeneratePairs, input =>
+            input.Shard == 1 && ++faults == 1 ? throw new IOException("Away.") : input.Shard < 2 ? GeneratePairsInput.ShardSize : 50);
+        await engine.StartAsync();
+        string[] ids =
+        [
+            await engine.BeginAsync(FunctionNames.Campaign, new CampaignState("votes", "file:base", Pairs: 250, "file:reward")),
+            await engine.BeginAsync(FunctionNames.Campaign, new CampaignState("plain", "file:base", Pairs: 100, UncertainBy: null)),
+        ];
+        var states = await Task.WhenAll(ids.Select(id => engine.WaitAsync(id, Patience)));
+        Assert.Equal(["250", "100"], states.Select(state => state?.Output));
+        Assert.Equal([0, 1, 2], InputsOf<GeneratePairsInput>(engine).Where(input => input.CampaignId == "votes").Select(input => input.Shard).Distinct());
+        Assert.All(InputsOf<GeneratePairsInput>(engine), input =>
+            Assert.Equal(("models/base", input.CampaignId == "votes" ? "models/reward" : null), (input.BaseModel, input.Reward)));
+    }
+
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    public async Task Reward_models_are_trained_chunk_after_chunk_side_by_side_and_the_first_is_published_last(int seeds, bool twice)
+    {
+        const int Folds = 2;
+        int faults = 0;
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
+        engine.Orchestrator<RewardState, RewardOutcome>(FunctionNames.RewardModel, RewardModel.Run!);
+        engine.Activity<CollectPreferencesInput>(FunctionNames.CollectPreferences, _ => 40);
+        engine.Activity<TrainRewardInput>(FunctionNames.TrainReward, input => input is { Fold: 1, Chunk: 1 } && ++faults == 1
+            ? throw new IOException("Away.")
+            : new TrainRewardResult(Math.Min(100 * (input.Chunk + 1), StepsOf(input)), StepsOf(input), 0.5));
+        engine.Activity<PublishRewardInput>(FunctionNames.PublishReward, input => new RewardOutcome(input.RewardId, $"models/{input.Member}", "better", Report()));
+        await engine.StartAsync();
+        string id = await engine.BeginAsync(FunctionNames.RewardModel, new RewardState("taste", "file:base", Folds, seeds));
+        var state = await engine.WaitAsync(id, Patience);
+
+        Assert.True(state?.OrchestrationStatus == OrchestrationStatus.Completed, state?.Output);
+        Assert.Equal("models/0", Engine.Read<RewardOutcome>(state!.Output).Model);
+        Assert.Equal(new RewardProgress(650 * seeds, 650 * seeds), Engine.Read<RewardProgress>(state.Status));
+        Assert.Single(InputsOf<CollectPreferencesInput>(engine).Distinct());
+        foreach (int member in Enumerable.Range(0, seeds))
+        {
+            foreach (int? fold in new int?[] { 0, 1, null })
+            {
+                var chunks = InputsOf<TrainRewardInput>(engine).Where(input => (input.Member, input.Fold) == (member, fold)).Select(input => input.Chunk);
+                Assert.Equal(Enumerable.Range(0, fold is null ? 3 : 2), chunks.Distinct());
+            }
+        }
+
+        var published = InputsOf<PublishRewardInput>(engine).DistinctBy(input => input.Member).ToArray();
+        Assert.Equal(Enumerable.Range(0, seeds).Reverse(), published.Select(input => input.Member));
+        Assert.All(published, input => Assert.Equal(Enumerable.Repeat("2 2 3", seeds), input.Chunks.Select(chunks => string.Join(' ', chunks))));
+
+        static int StepsOf(TrainRewardInput input) => input.Fold is null ? 250 : 200;
+
+        static RewardReport Report()
+        {
+            var share = new MetricSummary(0.9, 0.3, 0.8, 1, 10);
+            return new RewardReport
+            {
+                Comparisons = 10,
+                Decided = 10,
+                Accuracy = share,
+                ShorterAccuracy = share,
+                LeadOverShorter = share,
+                Brier = 0.1,
+                CalibrationError = 0,
+                Reliability = [],
+                LengthCorrelation = 0,
+            };
+        }
+    }
+
     private static Engine Scripted(Engine engine, Func<PpoUpdateInput, StepReport>? update = null)
     {
         engine.Orchestrator<RlhfRunState, RunOutcome>(FunctionNames.RlhfRun, RlhfRun.Run);

@@ -2,7 +2,9 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.Campaigns;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Functions.Tests.Hub;
 using RlhfFunctions.Hosting;
@@ -37,6 +39,7 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         ["fewer rows than a batch"] = (Request with { Data = Request.Data with { TrainRows = 7 } }, "data.trainRows", "must not be below 8"),
         ["an endless name"] = (Request with { Data = Request.Data with { Columns = new DialogueColumns { Topic = new string('t', 5000) } } }, "data.columns.topic", "4096 characters"),
         ["too many terms"] = (Request with { Reward = new RewardSettings { Terms = [.. Enumerable.Range(0, 65).Select(i => new RepetitionTerm { Name = $"t{i}" })] } }, "reward.terms", "more than 64"),
+        ["no campaign"] = (WithVotesOf("no-such"), "data.preferences", "there is no no-such"),
         ["a webhook elsewhere"] = (Request with { Notify = new NotifySettings { Url = "http://169.254.169.254/metadata" } }, "notify.url", "RlhfWebhookHosts"),
         ["a webhook that is no address"] = (Request with { Notify = new NotifySettings { Url = "ftp://hooks.example" } }, "notify.url", "http:// or https://"),
         ["no number"] = (Request with { Lora = new LoraSettings { Alpha = double.PositiveInfinity } }, "lora.alpha", "Infinity"),
@@ -54,6 +57,78 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
         Assert.Equal(field, Assert.Single(errors).Key);
         Assert.Contains(says, string.Join(' ', errors[field]), StringComparison.Ordinal);
         Assert.DoesNotContain(Repository.Root, string.Join(' ', errors[field]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Votes_of_a_campaign_are_learned_from_once_it_is_open_and_only_with_its_prompts()
+    {
+        await using var host = Host();
+        string id = $"asked-{Guid.NewGuid():n}";
+        var votes = WithVotesOf(id);
+        var blobs = host.GetRequiredService<BlobFiles>();
+        var waiting = new CampaignRequest { CampaignId = id + "-w", Model = votes.Model, Dialogues = votes.Data.Test };
+        await blobs.TryRecordAsync(BlobPaths.Campaign(waiting.CampaignId), waiting, CancellationToken.None);
+        await PlantedCampaign.PlantAsync(blobs, id, pairs: 2, "base", "base", same => same);
+
+        await SaysAsync(votes with { Data = votes.Data with { Preferences = $"campaign:{id}-w" } }, "data.preferences", "still being generated");
+        await SaysAsync(votes with { Data = votes.Data with { PromptTemplate = "Shorten: {dialogue}" } }, "data.promptTemplate", $"that of campaign {id}");
+        await SaysAsync(votes with { Data = votes.Data with { Chat = true } }, "data.chat", "its prompts are texts");
+        await SaysAsync(votes with { Data = votes.Data with { Preferences = "campaign:No/Such" } }, "data.preferences", "campaign:ID");
+        Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(votes, CancellationToken.None));
+
+        async Task SaysAsync(RunRequest request, string field, string says)
+        {
+            var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None);
+            Assert.Equal(field, Assert.Single(errors).Key);
+            Assert.Contains(says, string.Join(' ', errors[field]), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_weak_reward_model_steers_a_run_only_where_that_is_acknowledged()
+    {
+        await using var host = Host();
+        string id = $"weak-{Guid.NewGuid():n}";
+        string? refusal = "its held-out accuracy is no better than chance";
+        var share = new MetricSummary(0.5, 0.5, 0.4, 0.6, 10);
+        var report = new RewardReport
+        {
+            Comparisons = 10,
+            Decided = 10,
+            Accuracy = share,
+            ShorterAccuracy = share,
+            LeadOverShorter = share,
+            Brier = 0.25,
+            CalibrationError = 0,
+            Reliability = [],
+            LengthCorrelation = 0,
+            Refusal = refusal,
+        };
+        await PlantAsync(id, report);
+        await PlantAsync($"{id}.1", report with { Refusal = null });
+        var term = new ClassifierTerm { Source = $"blob:models/{id}", Label = "better" };
+        var good = term with { Source = term.Source + ".1" };
+
+        Assert.Contains(refusal, await SaidAsync(WithTerm(term), "reward.terms[0].source"), StringComparison.Ordinal);
+        Assert.Contains(refusal, await SaidAsync(WithTerm(new EnsembleTerm { Members = [good, term] }), "reward.terms[0].members[1].source"), StringComparison.Ordinal);
+        Assert.Equal("", await SaidAsync(WithTerm(term with { AcceptWeak = true }), ""));
+        Assert.Equal("", await SaidAsync(WithTerm(new EnsembleTerm { Members = [good, good] }), ""));
+
+        async Task<string> SaidAsync(RunRequest request, string field)
+        {
+            var errors = await host.GetRequiredService<RequestChecks>().CheckAsync(request, CancellationToken.None);
+            Assert.Equal(field, errors.Count == 0 ? "" : Assert.Single(errors).Key);
+            return string.Join(' ', errors.Values.SelectMany(said => said));
+        }
+
+        // What PublishReward leaves, as far as a request is checked by it.
+        Task PlantAsync(string name, RewardReport said)
+        {
+            byte[] config = Encoding.UTF8.GetBytes("""{"architectures":["LlamaForSequenceClassification"],"model_type":"llama","hidden_size":8,"intermediate_size":16,"num_hidden_layers":1,"num_attention_heads":2,"vocab_size":32,"max_position_embeddings":32,"rms_norm_eps":1e-6,"id2label":{"0":"better"},"label2id":{"better":0}}""");
+            byte[] outcome = System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(new RewardOutcome(name, BlobPaths.Model(name), "better", said), ContractsJson.Options);
+            var files = new Dictionary<string, byte[]> { ["config.json"] = config, [RewardRecords.ReportFile] = outcome };
+            return host.GetRequiredService<ArtifactStore>().MakeOnceAsync(BlobPaths.Model(name), _ => Task.FromResult(new NewArtifact<string>(files, name)), CancellationToken.None);
+        }
     }
 
     [Fact]
@@ -126,6 +201,12 @@ public sealed class RequestChecksTests(AzuriteFixture azurite)
     {
         await using var host = Host(devices: "cpu,cuda");
         Assert.Empty(await host.GetRequiredService<RequestChecks>().CheckAsync(Request with { Compute = new ComputeSettings { Device = "cuda" } }, CancellationToken.None));
+    }
+
+    private static RunRequest WithVotesOf(string campaign)
+    {
+        var dpo = TinyRun.By(AlgorithmName.Dpo, "checked");
+        return dpo with { Data = dpo.Data with { Preferences = $"campaign:{campaign}" } };
     }
 
     private static RunRequest WithTerm(RewardTerm term)

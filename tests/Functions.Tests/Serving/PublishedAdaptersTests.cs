@@ -1,4 +1,6 @@
+using RlhfFunctions.Campaigns;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.Functions.Tests.Campaigns;
 using RlhfFunctions.Functions.Tests.EndToEnd;
 using RlhfFunctions.Serving;
 using RlhfFunctions.Storage;
@@ -22,7 +24,7 @@ public sealed class PublishedAdaptersTests : IAsyncLifetime
         _blobs = new BlobFiles(azurite.Blobs);
         _artifacts = new ArtifactStore(_blobs);
         _requests = new RunRequests(_blobs);
-        _adapters = new PublishedAdapters(_requests, _artifacts, _blobs);
+        _adapters = new PublishedAdapters(_requests, new HumanJudgement(new CampaignRecords(_blobs, _artifacts), new CampaignVotes(_blobs)), _artifacts, _blobs);
     }
 
     public async ValueTask InitializeAsync()
@@ -88,10 +90,58 @@ public sealed class PublishedAdaptersTests : IAsyncLifetime
         var (a, b) = (await FinishAsync("a", 0), await FinishAsync("b", 1));
         await PublishAsync(a);
         await PublishAsync(b);
-        Assert.Equal(a.RunId, (await _adapters.PromoteAsync(a.RunId, CancellationToken.None)).RunId);
+        Assert.Equal(a.RunId, (await _adapters.PromoteAsync(a.RunId, campaignId: null, CancellationToken.None)).RunId);
         Assert.Equal(a.RunId, (await PublishAsync(b)).RunId);
         Assert.Equal(b.RunId, (await RollBackAsync("a")).RunId);
-        await Assert.ThrowsAsync<InvalidInputException>(() => _adapters.PromoteAsync(Id("unknown"), CancellationToken.None));
+        await Assert.ThrowsAsync<InvalidInputException>(() => _adapters.PromoteAsync(Id("unknown"), campaignId: null, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Where_people_decide_an_adapter_serves_only_once_enough_of_them_preferred_it_to_what_serves()
+    {
+        await FinishAsync("judged", 0, request => request with { Evaluation = request.Evaluation with { MinHumanWinRate = 0.55 } });
+        await RefusedAsync(null, "?campaign=ID", $"[\"{Id("judged")}\"]");
+        await RefusedAsync("no-such", "There is no campaign");
+
+        // Nothing serves: its own base model is the rival.
+        await CampaignAsync("fair", [Id("judged")], votes: 40, wins: 38);
+        await CampaignAsync("other-model", [Id("judged")], votes: 40, wins: 38, request => request with { Model = new ModelSettings { Source = "file:another" } });
+        await CampaignAsync("few", [Id("judged")], votes: 29, wins: 29);
+        await CampaignAsync("even", [Id("judged")], votes: 40, wins: 24);
+        await RefusedAsync("other-model", "compares something else");
+        await RefusedAsync("few", "29 votes", "at least 30");
+        await RefusedAsync("even", "60 % (", "lower end");
+        Assert.Null(await _adapters.FindLatestAsync(CancellationToken.None));
+        var serving = await _adapters.PromoteAsync(Id("judged"), Id("fair"), CancellationToken.None);
+        Assert.Equal(Id("judged"), serving.RunId);
+        Assert.Matches($@"^It was preferred in 95 % \(\d\d – 100\) of 40 votes of campaign {Id("fair")}\.$", serving.History[^1].Reason);
+        Assert.Equal(Id("judged"), (await _adapters.PromoteAsync(Id("judged"), campaignId: null, CancellationToken.None)).RunId); // it serves already
+
+        // Another one serves: what was said against the base no longer counts.
+        await PublishAsync(await FinishAsync("next", 365 * 5));
+        await RefusedAsync("fair", "compares something else", Id("next"));
+        await CampaignAsync("against-next", [Id("next"), Id("judged")], votes: 35, wins: 33);
+        Assert.Equal(Id("judged"), (await _adapters.PromoteAsync(Id("judged"), Id("against-next"), CancellationToken.None)).RunId);
+
+        // What was taken back counts no more.
+        await PublishAsync(await FinishAsync("last", 365 * 6));
+        await CampaignAsync("against-last", [Id("judged"), Id("last")], votes: 31, wins: 31);
+        await new CampaignVotes(_blobs).DeleteAsync(Id("against-last"), "ann", CancellationToken.None);
+        await RefusedAsync("against-last", "0 votes");
+
+        async Task RefusedAsync(string? campaign, params string[] says)
+        {
+            var refused = await Assert.ThrowsAsync<InvalidInputException>(() => _adapters.PromoteAsync(Id("judged"), campaign is null ? null : Id(campaign), CancellationToken.None));
+            Assert.All(says, text => Assert.Contains(text, refused.Message, StringComparison.Ordinal));
+        }
+
+        async Task<PlantedCampaign> CampaignAsync(string name, string[] runs, int votes, int wins, Func<CampaignRequest, CampaignRequest>? change = null)
+        {
+            string rival = runs.FirstOrDefault(run => run != Id("judged"), "base");
+            var campaign = await PlantedCampaign.PlantAsync(_blobs, Id(name), 50, Id("judged"), rival, request => (change ?? (same => same))(request with { Runs = runs }));
+            await campaign.VoteAsync("ann", Enumerable.Range(0, votes).Select(pair => (pair, pair < wins ? VoteChoice.A : VoteChoice.B)).Append((votes, VoteChoice.Tie)));
+            return campaign;
+        }
     }
 
     [Fact]
@@ -136,10 +186,10 @@ public sealed class PublishedAdaptersTests : IAsyncLifetime
     }
 
     /// <summary>A run that ended on that day, with one file published and its last checkpoint.</summary>
-    private async Task<RunOutcome> FinishAsync(string name, int day)
+    private async Task<RunOutcome> FinishAsync(string name, int day, Func<RunRequest, RunRequest>? change = null)
     {
         var outcome = new RunOutcome(Id(name), 0.5, 0.1, Published: true, new PreparedRun("models/base", [], "models/judge", "dataset"), Steps: 1) { PublishedAt = Monday.AddDays(day) };
-        await _requests.TryRecordAsync(TinyRun.Request(outcome.RunId), CancellationToken.None);
+        await _requests.TryRecordAsync((change ?? (same => same))(TinyRun.Request(outcome.RunId)), CancellationToken.None);
         var files = new Dictionary<string, byte[]> { ["file"] = [1] };
         await _artifacts.MakeOnceAsync(BlobPaths.Checkpoint(outcome.RunId, 1), _ => Task.FromResult(new NewArtifact<string>(files, "")), CancellationToken.None);
         return await _artifacts.PublishOnceAsync(BlobPaths.Run(outcome.RunId), _ => Task.FromResult(new NewArtifact<RunOutcome>(files, outcome)), CancellationToken.None);

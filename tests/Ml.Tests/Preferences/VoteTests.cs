@@ -91,6 +91,21 @@ public class VoteTests
         Assert.Equal(Math.Log(24.5 / 6.5), policies[0].Score - policies[1].Score, 1e-6); // 24 wins, 6 losses, half a win lent to each
     }
 
+    [Fact]
+    public void A_win_rate_is_the_share_of_the_decided_votes_and_each_rivals_is_the_rest()
+    {
+        // Ten dialogues of two votes each, 9 of them all for the new one, and two ties besides.
+        var votes = Enumerable.Range(0, 20).Select(i => Vote($"{i}", i < 18 ? VoteChoice.A : VoteChoice.B, VoteChoice.A, 1) with { PromptId = $"p{i / 2}" })
+            .Concat([Vote("t1", VoteChoice.Tie, VoteChoice.A, 1), Vote("t2", VoteChoice.BothBad, VoteChoice.A, 1), Vote("s", VoteChoice.Skip, VoteChoice.A, 1)])
+            .Select(vote => vote with { PolicyA = "new", PolicyB = "old" });
+        var rates = VoteCounts.Of([.. votes], seed: 0).WinRates;
+        Assert.Equal([("new", "old", 0.9, 20, 2), ("old", "new", 0.1, 20, 2)], rates.Select(r => (r.Policy, r.Against, Math.Round(r.Mean, 12), r.Decided, r.Ties)));
+        Assert.Equal(1, rates[0].High);
+        Assert.Contains(rates[0].Low, new[] { 0.6, 0.7, 0.8 }); // dialogues are drawn whole: a tenth at a time
+        Assert.Empty(VoteCounts.Of([Vote("1", VoteChoice.A, VoteChoice.A, 1) with { PolicyA = "one", PolicyB = "one" }], seed: 0).WinRates);
+        Assert.Empty(VoteCounts.Of([Vote("1", VoteChoice.Tie, VoteChoice.A, 1) with { PolicyA = "new", PolicyB = "old" }], seed: 0).WinRates);
+    }
+
     private static CountedVote Vote(string pair, VoteChoice choice, VoteChoice shownFirst, double seconds) => new("ann", pair, pair, choice, shownFirst, seconds);
 
     private static Match[] Matches(params (string First, string Second, double FirstWins, int Count)[] kinds) =>
