@@ -50,6 +50,7 @@ public sealed class EveryEndpointTests(RunTests.FinishedRun finished)
         new(FunctionNames.GetFile, "runs/whole/files/metrics.jsonl", "runs/whole/files/nothing"),
         new(FunctionNames.RunsPage, "pages/runs"),
         new(FunctionNames.ComparePage, "pages/compare?run=whole", "pages/compare?run=nobody"),
+        new(FunctionNames.HistoryPage, "pages/history?run=whole", "pages/history?run=nobody"),
         new(FunctionNames.Generate, "generate", "generate", new { runId = "whole", prompts = new[] { "a" }, maxNewTokens = 1 }, new { }),
         new(FunctionNames.Score, "score", "score", new { runId = "whole", texts = new[] { "a" } }, new { runId = "whole", texts = Array.Empty<string>() }),
         new(FunctionNames.ChatCompletions, "v1/chat/completions", "v1/chat/completions", Chat("whole"), Chat("nobody")),

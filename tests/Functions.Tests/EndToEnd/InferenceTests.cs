@@ -141,14 +141,9 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
         const string Manifest = $"{BlobPaths.Runs}/twin/manifest.json";
         byte[] whole = await finished.App.ReadBlobAsync(Manifest);
         await finished.App.WriteBlobAsync(Manifest, BinaryData.FromString("{}"));
-        using (var unready = await Http.GetAsync(new Uri("/api/ready", UriKind.Relative)))
-        {
-            Assert.Equal(HttpStatusCode.ServiceUnavailable, unready.StatusCode);
-            Assert.Contains("not-ready", await unready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        }
-
+        Assert.Contains("not-ready", await ReadinessAsync(HttpStatusCode.ServiceUnavailable), StringComparison.Ordinal);
         await finished.App.WriteBlobAsync(Manifest, BinaryData.FromBytes(whole));
-        Assert.Equal("""{"status":"ready"}""", await Http.GetStringAsync(new Uri("/api/ready", UriKind.Relative)));
+        Assert.Equal("""{"status":"ready"}""", await ReadinessAsync(HttpStatusCode.OK));
 
         var rolledBack = await DoAsync("/api/adapters/rollback?reason=rude");
         Assert.Equal("whole", rolledBack.GetProperty("runId").GetString());
@@ -211,6 +206,18 @@ public sealed class InferenceTests(RunTests.FinishedRun finished)
         {
             var at = document.RootElement;
             foreach (string part in place.Split('/')) at = at.ValueKind == JsonValueKind.Array ? at[int.Parse(part, null)] : at.GetProperty(part);
+        }
+    }
+
+    /// <summary>What is found ready or not is told so for some seconds.</summary>
+    private async Task<string> ReadinessAsync(HttpStatusCode wanted)
+    {
+        for (var deadline = DateTime.UtcNow.AddMinutes(1); ; await Task.Delay(500))
+        {
+            using var answer = await Http.GetAsync(new Uri("/api/ready", UriKind.Relative));
+            string body = await answer.Content.ReadAsStringAsync();
+            if (answer.StatusCode == wanted) return body;
+            Assert.True(DateTime.UtcNow < deadline, $"{answer.StatusCode}: {body}");
         }
     }
 
