@@ -348,7 +348,7 @@ public sealed class OrchestratorTests(AzuriteFixture azurite)
     public async Task The_nightly_evaluation_and_the_summaries_hand_on_what_their_activity_says(bool twice)
     {
         int faults = 0;
-        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice });
+        await using var engine = Scripted(new Engine(azurite.ConnectionString) { DeliversTwice = twice, Visibility = TimeSpan.FromSeconds(1) });
         engine.Orchestrator<NightlyEvaluationInput, NightlyResult>(FunctionNames.NightlyEvaluation, NightlyEvaluation.Run);
         engine.Orchestrator<SummarizeDialoguesInput, string>(FunctionNames.SummarizeDialogues, SummarizeDialogues.Run!);
         engine.Activity<NightlyEvaluationInput>(FunctionNames.EvaluateLatest, input => input.Date == "none" ? null : new NightlyResult("run", new EvaluateResult(input.Date, 0.25, 0.5, 1), null));
