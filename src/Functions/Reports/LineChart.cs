@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace RlhfFunctions.Reports;
 
-/// <summary>One line of a chart: a number a PPO step, from the first on; null where a step has none.</summary>
+/// <summary>One line of a chart: a number a step, from the first on; null where a step has none.</summary>
 internal sealed record StepLine(string Name, IReadOnlyList<double?> Values);
 
 /// <summary>A level that a metric is measured by, such as a target.</summary>
 internal sealed record ChartMark(string Name, double Value);
 
-/// <summary>A metric over the PPO steps, of one run or of several.</summary>
+/// <summary>A metric over the steps, of one run or of several.</summary>
 /// <param name="Title">What it is.</param>
 /// <param name="Unit">What its numbers count.</param>
 /// <param name="Lines">At least one, with at least one number.</param>
@@ -30,6 +30,7 @@ internal static class LineChart
     private const double FarAway = 2;
 
     // The drawing is as wide as a phone: there its text has its nominal size.
+    private const double LineHeight = 12;
     private const double Width = 400, Height = 230, Left = 52, Right = 388, Top = 28, Bottom = 190;
 
     private static readonly int[] RoundFactors = [1, 2, 5, 10];
@@ -61,9 +62,9 @@ internal static class LineChart
             """)}{stepMarks.Select<int, Html>(step => $"""
             <text class="x" x="{X(step):F1}" y="{Bottom + 17}">{step}</text>
 
-            """)}<text class="x" x="{(Left + Right) / 2}" y="{Height - 6}">PPO step</text>
+            """)}<text class="x" x="{(Left + Right) / 2}" y="{Height - 6}">step</text>
             {near.Select<ChartMark, Html>(mark => $"""
-            <line class="mark" x1="{Left}" x2="{Right}" y1="{Y(mark.Value):F1}" y2="{Y(mark.Value):F1}"/><text class="y" x="{Right}" y="{Y(mark.Value) - 5:F1}">{Named(mark)}</text>
+            <line class="mark" x1="{Left}" x2="{Right}" y1="{Y(mark.Value):F1}" y2="{Y(mark.Value):F1}"/><text class="y" x="{Right}" y="{Y(mark.Value) + (Y(mark.Value) < Top + LineHeight ? LineHeight : -5):F1}">{Named(mark)}</text>
 
             """)}{(far.Length == 0 ? Html.None : $"""
             <text class="y" x="{Right}" y="{Top - 12}">{far}</text>
@@ -71,7 +72,7 @@ internal static class LineChart
             """)}{lines.Select((line, i) => Line(line, i, X, Y))}</svg>
             <details id="{id}-numbers"><summary id="{id}-open">{chart.Title} as a table</summary>
             <div class="scroll" tabindex="0" role="region" aria-label="{chart.Title} by step">
-            <table><thead><tr><th scope="col">PPO step</th>{chart.Lines.Select<StepLine, Html>(line => $"""<th scope="col">{(chart.Lines.Count == 1 ? chart.Unit : line.Name)}</th>""")}</tr></thead><tbody>
+            <table><thead><tr><th scope="col">step</th>{chart.Lines.Select<StepLine, Html>(line => $"""<th scope="col">{(chart.Lines.Count == 1 ? chart.Unit : line.Name)}</th>""")}</tr></thead><tbody>
             {Enumerable.Range(0, lines.Max(line => line.Length)).Select(row => Row(lines, row, precise))}</tbody></table></div></details>
             </figure>
 
@@ -121,7 +122,7 @@ internal static class LineChart
         {
             double[] values = [.. line.Values.OfType<double>()];
             string name = chart.Lines.Count == 1 ? "Line" : line.Name;
-            return $"{name} over {line.Values.Count} PPO step{(line.Values.Count == 1 ? "" : "s")}: from {Number(values[0])} at the first to {Number(values[^1])} at the last; "
+            return $"{name} over {line.Values.Count} step{(line.Values.Count == 1 ? "" : "s")}: from {Number(values[0])} at the first to {Number(values[^1])} at the last; "
                 + $"lowest {Number(values.Min())}, highest {Number(values.Max())}.";
         });
         var marks = chart.Marks.Select(mark => $"The {Named(mark)} is marked.");

@@ -65,7 +65,7 @@ internal static class LivePage
             ("tokens per second", Figures.Text(progress.LastStep?.TokensPerSecond, "N0")),
         ];
         return $"""
-            <label class="muted" for="done">PPO steps done</label>
+            <label class="muted" for="done">steps done</label>
             <progress id="done" value="{progress.Step}" max="{progress.Steps}">{progress.Step} of {progress.Steps}</progress>
             <dl class="tiles">{tiles.Where(tile => tile.Value is not null).Select<(string Name, string? Value), Html>(tile => $"""
             <div><dt>{tile.Name}</dt><dd>{tile.Value}</dd></div>

@@ -37,7 +37,7 @@ public sealed class FinishedRunApiTests(RunTests.FinishedRun finished)
     {
         Assert.Contains("href=\"/api/runs/whole/report\"", await PageAsync("/api/pages/runs"), StringComparison.Ordinal);
         string comparison = await PageAsync("/api/pages/compare?run=whole&run=whole");
-        Assert.Contains("over 3 PPO steps", comparison, StringComparison.Ordinal);
+        Assert.Contains("over 3 steps", comparison, StringComparison.Ordinal);
         using var unknown = await GetAsync("/api/pages/compare?run=whole&run=nobody");
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
         using var many = await GetAsync("/api/pages/compare?run=a&run=b&run=c&run=d&run=e&run=f&run=g");

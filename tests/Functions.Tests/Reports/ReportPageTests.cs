@@ -143,7 +143,7 @@ public sealed class ReportPageTests
         Assert.Equal(6, charts.Count);
         Assert.All(charts, chart =>
         {
-            Assert.Contains("over 40 PPO steps", chart.Descendants("desc").Single().Value, StringComparison.Ordinal);
+            Assert.Contains("over 40 steps", chart.Descendants("desc").Single().Value, StringComparison.Ordinal);
             Assert.Equal(40, chart.Descendants("tbody").Elements("tr").Count());
             Assert.Equal(40, chart.Descendants("polyline").Single().Attribute("points")!.Value.Split(' ').Length);
         });
