@@ -48,20 +48,22 @@ internal static unsafe class IntegerProducts
         var scratch = stackalloc short[(Group * Stride) + 32];
         scratch = (short*)(((nint)scratch + 63) & ~63);
         var weightScales = stackalloc float[Group];
+        // One row alone: four rows of the weight are read from end to end, which is as fast as memory gives them.
+        for (; rows == 1 && first + 4 <= end; first += 4)
+            for (var chunk = 0; chunk < chunks; chunk++)
+            {
+                var length = Math.Min(Chunk, inputs - (chunk * Chunk));
+                var (a, b, c, d) = weight.MultiplyFour(room + ((long)chunk * Chunk), first, chunk * Chunk, length, weightScales);
+                var sums = RowProducts.Fours(
+                    Vector512.ConvertToSingle(a), Vector512.ConvertToSingle(b), Vector512.ConvertToSingle(c), Vector512.ConvertToSingle(d));
+                (Vector128.Load(y + first) + (sums * (Vector128.Load(weightScales) * scales[chunk]))).Store(y + first);
+            }
         for (var group = first; group < end; group += Group)
         {
             var count = Math.Min(Group, end - group);
             for (var chunk = 0; chunk < chunks; chunk++)
             {
                 var length = Math.Min(Chunk, inputs - (chunk * Chunk));
-                if (rows == 1 && count == Group)
-                {
-                    var from1 = room + ((long)chunk * Chunk);
-                    var (a, b, c, d) = weight.MultiplyFour(from1, group, chunk * Chunk, length, weightScales);
-                    var (e, f, g, h) = weight.MultiplyFour(from1, group + 4, chunk * Chunk, length, weightScales + 4);
-                    Finish(Sums(a, b, c, d, e, f, g, h) * (Vector256.Load(weightScales) * scales[chunk]), y + group, count);
-                    continue;
-                }
                 weight.ReadIntegers(group, count, chunk * Chunk, length, scratch, weightScales);
                 var scale = Vector256.Load(weightScales);
                 var from = room + ((long)chunk * rows * Chunk);

@@ -142,6 +142,14 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         Vector512<int> sumsA = default, sumsB = default, sumsC = default, sumsD = default;
         for (var end = x + length; x < end; x += Nf4.BlockSize)
         {
+            if (Sse.IsSupported) // the four rows after these, which lie behind them
+            {
+                var ahead = _codes + (4 * (long)Blocks * Lanes);
+                Sse.Prefetch0(ahead + (a * Lanes));
+                Sse.Prefetch0(ahead + (b * Lanes));
+                Sse.Prefetch0(ahead + (c * Lanes));
+                Sse.Prefetch0(ahead + (d * Lanes));
+            }
             var (u, v) = (Vector512.Load(x), Vector512.Load(x + 32));
             sumsA = AddBlock(a++, ratioA, u, v, sumsA);
             sumsB = AddBlock(b++, ratioB, u, v, sumsB);
