@@ -30,6 +30,7 @@ public sealed class PublishTests(AzuriteFixture azurite)
         request = request with { Evaluation = request.Evaluation with { MinHumanWinRate = minHumanWinRate } };
         await host.GetRequiredService<RunRequests>().TryRecordAsync(request, CancellationToken.None);
         var prepared = await PlantAsync(host.GetRequiredService<ArtifactStore>(), request.RunId!);
+        await Task.Delay(TimeSpan.FromSeconds(1.1)); // the storage's clock counts seconds, and of two publications in one the later name serves
 
         var outcome = await ActivatorUtilities.CreateInstance<PublishAdapter>(host).Run(
             new PublishAdapterInput(request.RunId!, prepared, Steps: 1, new RunTimings(0, 0, 0, 0), TotalSeconds: 1, alarm) { Limit = limit }, CancellationToken.None);
