@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
 using RlhfFunctions.LocalHost.Hosting;
@@ -156,12 +157,18 @@ internal sealed class SoakCommand : IDisposable
         }, cancellation);
     }
 
+    /// <summary>Each step's metrics in metrics.jsonl, but for those that say how long something took.</summary>
+    internal static string[] WithoutTimes(byte[] lines)
+    {
+        return [.. Encoding.UTF8.GetString(lines).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => string.Join(", ", JsonNode.Parse(line)!.AsObject().Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal))))];
+    }
+
     /// <summary>The adapter, and each step's metrics but for those that say how long something took.</summary>
     private async Task<(byte[] Adapter, string[] Metrics)> ReadAsync(string runId, CancellationToken cancellation)
     {
         byte[] adapter = await FileAsync(RunFiles.AdapterWeights);
-        string[] metrics = [.. System.Text.Encoding.UTF8.GetString(await FileAsync(RunFiles.Metrics)).Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => string.Join(", ", JsonNode.Parse(line)!.AsObject().Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal))))];
+        string[] metrics = WithoutTimes(await FileAsync(RunFiles.Metrics));
         return (adapter, metrics);
 
         Task<byte[]> FileAsync(string name)

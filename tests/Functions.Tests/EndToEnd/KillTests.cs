@@ -1,6 +1,5 @@
-using System.Text;
-using System.Text.Json.Nodes;
 using RlhfFunctions.Contracts;
+using RlhfFunctions.LocalHost.Cli;
 using RlhfFunctions.LocalHost.Hosting;
 
 namespace RlhfFunctions.Functions.Tests.EndToEnd;
@@ -146,8 +145,8 @@ internal sealed record UndisturbedRun(byte[] Adapter, string Metrics, byte[] Ada
     /// <summary>All metrics but those that say how long something took.</summary>
     private static string MetricsOf(byte[] lines)
     {
-        var steps = Encoding.UTF8.GetString(lines).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject()).ToArray();
+        string[] steps = SoakCommand.WithoutTimes(lines);
         Assert.Equal(Steps, steps.Length);
-        return string.Join('\n', steps.Select(step => string.Join(", ", step.Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal)))));
+        return string.Join('\n', steps);
     }
 }
