@@ -34,7 +34,7 @@ public sealed class DenseLinear : LinearLayer
 
     internal override Parameter? Bias => _bias;
 
-    protected override Tensor Multiply(Tensor input)
+    protected internal override Tensor Multiply(Tensor input)
     {
         var isLearning = is_grad_enabled();
         if (Rows is null || _weight.dtype != ScalarType.Float32 || input.dtype != ScalarType.Float32 || (isLearning && _weight.requires_grad))
@@ -43,6 +43,13 @@ public sealed class DenseLinear : LinearLayer
         var output = isLearning && input.requires_grad ? Product.apply(input, this) : RowProducts.Multiply(input, Rows);
         return scope.MoveToOuter(_bias is null ? output : output + _bias);
     }
+
+    internal override bool IsFrozen => !_weight.requires_grad;
+
+    internal override Tensor InputGradient(Tensor gradient) =>
+        Rows is not null && _weight.dtype == ScalarType.Float32 && gradient.dtype == ScalarType.Float32
+            ? RowGradients.Multiply(gradient, _weight)
+            : gradient.matmul(_weight);
 
     /// <summary>A frozen layer's y = x·Wᵀ and dx = dy·W.</summary>
     private sealed class Product : autograd.SingleTensorFunction<Product>
@@ -59,7 +66,7 @@ public sealed class DenseLinear : LinearLayer
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             var layer = (DenseLinear)ctx.get_data(nameof(DenseLinear));
-            return [RowGradients.Multiply(grad_output, layer._weight), null!];
+            return [layer.InputGradient(grad_output), null!];
         }
     }
 }

@@ -31,5 +31,11 @@ public abstract class LinearLayer(long inFeatures, long outFeatures) : nn.Module
     }
 
     /// <summary>The layer without its adapter; the result is a tensor of its own.</summary>
-    protected abstract Tensor Multiply(Tensor input);
+    protected internal abstract Tensor Multiply(Tensor input);
+
+    /// <summary>Whether the weight never has a gradient.</summary>
+    internal abstract bool IsFrozen { get; }
+
+    /// <summary>The way back through <see cref="Multiply"/>: dy·W. [..., out] → [..., in], a tensor of its own.</summary>
+    internal abstract Tensor InputGradient(Tensor gradient);
 }

@@ -13,6 +13,9 @@ internal abstract class LowRankBranch
 
     public abstract double Scaling { get; }
 
+    /// <summary>Whether some of its input is dropped.</summary>
+    public abstract bool Drops { get; }
+
     /// <summary>The layer with the branch.</summary>
     /// <param name="input">[..., in]</param>
     /// <param name="output">[..., out]; what the layer alone gives, overwritten.</param>

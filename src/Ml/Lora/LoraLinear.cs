@@ -44,6 +44,8 @@ internal sealed class LoraLinear : LowRankBranch, IDisposable
     /// <summary>The share of the input that is dropped, the rest scaled up, and what decides which; null: nothing is.</summary>
     public (double Share, Generator Generator)? Dropout { get; set; }
 
+    public override bool Drops => Dropout is { Share: > 0 };
+
     public override Tensor Add(Tensor input, Tensor output)
     {
         var x = input.dtype == ScalarType.Float32 ? input : input.to(ScalarType.Float32);

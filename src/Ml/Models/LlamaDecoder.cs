@@ -1,3 +1,4 @@
+using RlhfFunctions.Ml.Passes;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -16,6 +17,7 @@ internal sealed class LlamaDecoder : nn.Module
     [ComponentName(Name = "norm")]
     private readonly RmsNorm _norm;
 
+    private readonly LlamaConfig _config;
     private readonly RotaryEmbedding _rotary;
 
     public LlamaDecoder(LlamaConfig config, WeightSource weights)
@@ -24,6 +26,7 @@ internal sealed class LlamaDecoder : nn.Module
         _embedding = new Embedding(weights.Matrix("model.embed_tokens.weight", config.VocabularySize, config.HiddenSize));
         _layers = new ModuleList<LlamaLayer>([.. Enumerable.Range(0, config.Layers).Select(i => new LlamaLayer(config, weights, i))]);
         _norm = new RmsNorm(weights.Scale("model.norm.weight", config.HiddenSize), config.RmsNormEpsilon);
+        _config = config;
         _rotary = new RotaryEmbedding(config, weights.ComputeType, weights.Device);
         RegisterComponents();
     }
@@ -68,16 +71,36 @@ internal sealed class LlamaDecoder : nn.Module
     public Tensor HiddenAt(Tensor inputIds, Tensor places)
     {
         using var scope = NewDisposeScope();
-        var (b, t) = (inputIds.shape[0], inputIds.shape[1]);
         var x = _embedding.forward(inputIds); // [B, T, H]
+        var last = CanFuse
+            ? FusedAt(x, Sequences.Of(_rotary, _config, inputIds.shape[0], inputIds.shape[1], places))
+            : At(x, places); // [B, R, H]
+        return scope.MoveToOuter(_norm.forward(last));
+    }
+
+    private bool CanFuse => Blocks.All(block => BlockPass.CanRun(block, _config));
+
+    private Tensor FusedAt(Tensor x, Sequences sequences)
+    {
+        foreach (var layer in _layers)
+        {
+            var next = BlockPass.Forward(x, layer.Block, sequences, isAsked: ReferenceEquals(layer, _layers[^1]), Recomputes);
+            x.Dispose();
+            x = next;
+        }
+        return x;
+    }
+
+    private Tensor At(Tensor x, Tensor places)
+    {
+        var (b, t) = (x.shape[0], x.shape[1]);
         var (cosine, signedSine) = _rotary.At(null, 0, t);
         var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1, Recomputes && is_grad_enabled()); // [B, T, H]
         var positions = places.view(b, -1).remainder(t); // [B, R]
         var isVisible = arange(t, device: places.device).view(1, 1, t).le(positions.unsqueeze(2)); // [B, R, T]
         var queries = new LlamaQueries(
             places, _rotary.At(positions, 0, positions.shape[1]), AttentionBias.Seeing(isVisible, hidden.dtype));
-        var last = _layers[_layers.Count - 1].ForwardAt(hidden, queries, new LlamaPass(cosine, signedSine, null, null)); // [B, R, H]
-        return scope.MoveToOuter(_norm.forward(last));
+        return _layers[_layers.Count - 1].ForwardAt(hidden, queries, new LlamaPass(cosine, signedSine, null, null)); // [B, R, H]
     }
 
     private Tensor Run(Tensor x, LlamaPass pass) => _norm.forward(Run(x, pass, _layers.Count, recomputes: false));

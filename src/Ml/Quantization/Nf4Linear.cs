@@ -55,7 +55,7 @@ public sealed class Nf4Linear : LinearLayer
     /// <param name="bias">[out] or null; owned by the new layer.</param>
     internal Nf4Linear Share(Parameter? bias) => new(this, bias);
 
-    protected override Tensor Multiply(Tensor input)
+    protected internal override Tensor Multiply(Tensor input)
     {
         using var scope = NewDisposeScope();
         var output = is_grad_enabled() && input.requires_grad ? Product.apply(input, this) : Forward(input);
@@ -86,8 +86,9 @@ public sealed class Nf4Linear : LinearLayer
         return scope.MoveToOuter(output.view([.. input.shape[..^1], OutFeatures]));
     }
 
-    /// <summary>dy·W: [..., out] → [..., in]</summary>
-    private Tensor Backward(Tensor gradient)
+    internal override bool IsFrozen => true;
+
+    internal override Tensor InputGradient(Tensor gradient)
     {
         using var scope = NewDisposeScope();
         if (_rows is null)
@@ -141,7 +142,7 @@ public sealed class Nf4Linear : LinearLayer
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             var layer = (Nf4Linear)ctx.get_data(nameof(Nf4Linear));
-            return [layer.Backward(grad_output), null!];
+            return [layer.InputGradient(grad_output), null!];
         }
     }
 }
