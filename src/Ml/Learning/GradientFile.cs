@@ -15,10 +15,10 @@ internal static class GradientFile
     /// <summary>Adds a mini-batch to a file's tensors, and takes the gradients from the parameters.</summary>
     public static void Take(IDictionary<string, Tensor> file, int miniBatch, TokenScores scores, TrainedPolicy policy)
     {
-        file[Name(miniBatch, LogProbs)] = scores.LogProbs;
-        file[Name(miniBatch, Entropy)] = scores.Entropy;
+        file[Name(miniBatch, LogProbs)] = scores.LogProbs.alias(); // the mini-batch disposes its own
+        file[Name(miniBatch, Entropy)] = scores.Entropy.alias();
         if (scores.Values is { } values)
-            file[Name(miniBatch, Values)] = values;
+            file[Name(miniBatch, Values)] = values.alias();
         foreach (var (name, parameter) in policy.Parameters)
         {
             if (parameter.grad is { } gradient)
@@ -42,8 +42,7 @@ internal static class GradientFile
             : TokenScores.Joined([.. files.Select(file => new TokenScores(
                 Load(file, miniBatch, LogProbs, policy), policy.ValueHead is null ? null : Load(file, miniBatch, Values, policy), Load(file, miniBatch, Entropy, policy)))]);
 
-        /// <summary>What it would come to is known already.</summary>
-        public void Backward(Tensor loss)
+        public void AddGradients()
         {
             using var noGrad = no_grad();
             foreach (var file in files)

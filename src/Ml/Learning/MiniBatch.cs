@@ -6,139 +6,146 @@ using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Learning;
 
-/// <summary>A mini-batch whose samples have been through the policy, wherever that was.</summary>
+/// <summary>A mini-batch whose samples have been through the policy and back, wherever that was.</summary>
 internal interface IScoredBatch : IDisposable
 {
-    /// <summary>What came out.</summary>
+    /// <summary>What the policy says of them, without a gradient.</summary>
     TokenScores Scores { get; }
 
-    /// <summary>Adds to the parameters' gradients those of a loss of <see cref="Scores"/>.</summary>
-    void Backward(Tensor loss);
+    /// <summary>Adds to the parameters' gradients those of the mini-batch's loss.</summary>
+    void AddGradients();
 }
 
 /// <summary>
-/// Some samples on their way through the policy and back. Their rows are dealt to as many threads as there are; the loss is taken of
-/// all of them together, and the threads' gradients are summed in a fixed order, so that no bit depends on who was first.
+/// Some samples on their way through the policy and back. What is learned from a unit depends on that unit alone: units are dealt to as
+/// many threads as there are, and to micro-batches, of which one at a time is in a thread's memory. Gradients are summed in a fixed
+/// order, so that no bit depends on who was first.
 /// </summary>
 internal sealed class MiniBatch : IScoredBatch
 {
     private readonly TrainedPolicy _policy;
-    private readonly Part[] _parts;
-    private readonly Tensor _places; // where each row stands among the parts' rows, end to end [b]
+    private readonly Parameter[] _trained;
+    private readonly Tensor[] _gradients; // as long as no scope: scopes belong to threads
 
-    private MiniBatch(TrainedPolicy policy, int[] rows, Part[] parts)
+    private MiniBatch(TrainedPolicy policy, int rows, int longest)
     {
-        (_policy, _parts) = (policy, parts);
-        var dealt = parts.SelectMany(part => part.Rows).ToArray();
-        _places = tensor(Array.ConvertAll(rows, row => (long)Array.IndexOf(dealt, row)), device: policy.Device);
-        using var noGrad = no_grad();
-        var scores = TokenScores.Joined([.. parts.Select(part => part.Scores)]);
-        Scores = new(
-            Asked(scores.LogProbs).requires_grad_(), scores.Values is { } values ? Asked(values).requires_grad_() : null, Asked(scores.Entropy));
+        _policy = policy;
+        _trained = [.. policy.Parameters.Select(named => named.Value).Where(parameter => parameter.requires_grad)];
+        _gradients = Array.ConvertAll(_trained, parameter => zeros_like(parameter, requires_grad: false).DetachFromDisposeScope());
+        Scores = new(Zeros(), policy.ValueHead is null ? null : Zeros(), Zeros());
 
-        Tensor Asked(Tensor x) => x.index_select(0, _places).detach(); // [b, R] in the order that was asked for
+        Tensor Zeros() => zeros(rows, longest, device: policy.Device).DetachFromDisposeScope();
     }
 
     /// <inheritdoc/>
     public TokenScores Scores { get; }
 
-    /// <summary>Scores samples.</summary>
+    /// <summary>Scores samples and differentiates their loss.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="samples">The step's rollouts.</param>
-    /// <param name="rows">Which of them, in the order of the scores.</param>
+    /// <param name="units">Which of them, in the order of the scores: each for itself, or pairs.</param>
     /// <param name="temperature">Divides the logits, as it did in sampling.</param>
-    public static MiniBatch Score(TrainedPolicy policy, IReadOnlyList<RolloutSample> samples, int[] rows, double temperature)
+    /// <param name="loss">
+    /// Of the scores of all these samples. It is differentiated for some units at a time, the others' scores being zero, and asked by
+    /// several threads.
+    /// </param>
+    public static MiniBatch Learn(
+        TrainedPolicy policy, IReadOnlyList<RolloutSample> samples, int[][] units, double temperature, Func<TokenScores, Tensor> loss)
     {
-        var shares = Deal(samples, rows, Math.Min(rows.Length, get_num_threads()));
-        var parts = new Part?[shares.Length];
+        var (rows, longest) = (units.Sum(unit => unit.Length), units.Max(unit => unit.Max(row => samples[row].Response.Length)));
+        var shares = Deal(Units(samples, units), Math.Min(units.Length, get_num_threads()));
+        var parts = Array.ConvertAll(shares, _ => new MiniBatch(policy, rows, longest));
         try
         {
-            Threads.Share(shares.Length, i => parts[i] = Part.Score(policy, [.. shares[i].Select(row => samples[row])], shares[i], temperature));
-            return new(policy, rows, parts!);
+            Threads.Share(parts.Length, i =>
+            {
+                foreach (var (microBatch, recomputes) in Cut(shares[i], policy.TokensAtATime))
+                    parts[i].Add(microBatch, samples, temperature, loss, recomputes);
+            });
+            foreach (var part in parts[1..])
+                parts[0].Add(part);
         }
         catch
         {
-            foreach (var part in parts)
-                part?.Dispose(); // of the threads that did not fail
+            parts[0].Dispose();
             throw;
-        }
-    }
-
-    /// <inheritdoc/>
-    public void Backward(Tensor loss)
-    {
-        using var scope = NewDisposeScope();
-        loss.backward();
-        var trained = _policy.Parameters.Select(named => named.Value).Where(parameter => parameter.requires_grad).ToArray();
-        var gradients = new Tensor[]?[_parts.Length];
-        var (logProbs, values) = (Dealt(Scores.LogProbs.grad!), Scores.Values is null ? null : Dealt(Scores.Values.grad!));
-        var starts = _parts.Select((_, i) => _parts.Take(i).Sum(part => part.Rows.Length)).ToArray();
-        try
-        {
-            Threads.Share(_parts.Length, i => gradients[i] = _parts[i].Backward(trained, logProbs, values, starts[i]));
-            using var noGrad = no_grad();
-            for (var p = 0; p < trained.Length; p++)
-            {
-                var sum = trained[p].grad;
-                foreach (var part in gradients)
-                    sum = sum is null ? part![p] : sum + part![p];
-                trained[p].grad = sum;
-            }
         }
         finally
         {
-            foreach (var gradient in gradients.SelectMany(part => part ?? []))
-                gradient.Dispose();
+            foreach (var part in parts[1..])
+                part.Dispose();
         }
+        return parts[0];
+    }
+
+    /// <inheritdoc/>
+    public void AddGradients()
+    {
+        using var noGrad = no_grad();
+        foreach (var (parameter, gradient) in _trained.Zip(_gradients))
+            parameter.grad = parameter.grad is { } sum ? sum + gradient : gradient.alias();
     }
 
     public void Dispose()
     {
-        foreach (var part in _parts)
-            part.Dispose();
+        foreach (var tensor in (Tensor?[])[Scores.LogProbs, Scores.Values, Scores.Entropy, .. _gradients])
+            tensor?.Dispose();
     }
 
-    /// <summary>Long and short ones to each thread: the order given, where there is one.</summary>
-    private static int[][] Deal(IReadOnlyList<RolloutSample> samples, int[] rows, int parts)
+    private static Unit[] Units(IReadOnlyList<RolloutSample> samples, int[][] units)
     {
-        if (parts == 1)
-            return [rows];
-        var byLength = rows.OrderByDescending(row => samples[row].Query.Length + samples[row].Response.Length).ToArray();
+        var place = 0;
+        return Array.ConvertAll(units, rows => new Unit(
+            rows, Array.ConvertAll(rows, _ => place++), rows.Max(row => samples[row].Query.Length + samples[row].Response.Length)));
+    }
+
+    /// <summary>Long and short ones to each thread, the long ones first.</summary>
+    private static Unit[][] Deal(Unit[] units, int parts)
+    {
+        var byLength = units.OrderByDescending(unit => unit.Tokens).ToArray();
         return [.. Enumerable.Range(0, parts).Select(part => byLength.Where((_, i) => i % parts == part).ToArray())];
     }
 
-    /// <summary>Rows in the parts' order. [b, R] → [b, R]</summary>
-    private Tensor Dealt(Tensor rows) => rows.index_select(0, _places.argsort());
-
-    /// <summary>One thread's rows; its tensors belong to no dispose scope, because scopes belong to threads.</summary>
-    private sealed record Part(int[] Rows, TokenScores Scores) : IDisposable
+    /// <summary>As many units at a time as have so many tokens, padded; whether one alone has more and its blocks must be computed once more.</summary>
+    private static IEnumerable<(Unit[] MicroBatch, bool Recomputes)> Cut(Unit[] byLength, long tokensAtATime)
     {
-        public static Part Score(TrainedPolicy policy, RolloutSample[] samples, int[] rows, double temperature)
+        for (var first = 0; first < byLength.Length;)
         {
-            using var scope = NewDisposeScope();
-            var sequences = SequenceBatch.Of(
-                Array.ConvertAll(samples, sample => sample.Query), Array.ConvertAll(samples, sample => sample.Response), policy.Device);
-            var scored = policy.Score(sequences, temperature);
-            return new(
-                rows, new(scored.LogProbs.DetachFromDisposeScope(), scored.Values?.DetachFromDisposeScope(), scored.Entropy.DetachFromDisposeScope()));
-        }
-
-        public Tensor[] Backward(Parameter[] trained, Tensor logProbs, Tensor? values, int firstRow)
-        {
-            using var scope = NewDisposeScope();
-            var outputs = new[] { (Tensor: Scores.LogProbs, Gradient: logProbs), (Tensor: Scores.Values ?? Scores.LogProbs, Gradient: values ?? logProbs) }
-                .Take(Scores.Values is null ? 1 : 2).Where(output => output.Tensor.requires_grad).ToArray(); // while the value head warms up, the policy has no gradient
-            var gradients = autograd.grad(
-                [.. outputs.Select(output => output.Tensor)], [.. trained],
-                [.. outputs.Select(output => output.Gradient.narrow(0, firstRow, Rows.Length).narrow(1, 0, output.Tensor.shape[1]))]);
-            return [.. gradients.Select(gradient => gradient.DetachFromDisposeScope())];
-        }
-
-        public void Dispose()
-        {
-            Scores.LogProbs.Dispose();
-            Scores.Values?.Dispose();
-            Scores.Entropy.Dispose();
+            var (longest, rows, end) = (byLength[first].Tokens, 0L, first);
+            while (end < byLength.Length && (end == first || (rows + byLength[end].Rows.Length) * longest <= tokensAtATime))
+                rows += byLength[end++].Rows.Length;
+            yield return (byLength[first..end], rows * longest > tokensAtATime);
+            first = end;
         }
     }
+
+    /// <summary>Takes some units through the policy and back.</summary>
+    private void Add(Unit[] units, IReadOnlyList<RolloutSample> samples, double temperature, Func<TokenScores, Tensor> loss, bool recomputes)
+    {
+        using var scope = NewDisposeScope();
+        var rows = units.SelectMany(unit => unit.Rows).Select(row => samples[row]).ToArray();
+        var sequences = SequenceBatch.Of(Array.ConvertAll(rows, row => row.Query), Array.ConvertAll(rows, row => row.Response), _policy.Device);
+        var scores = _policy.Score(sequences, temperature, recomputes); // [b, r]
+        var known = scores.Detached();
+        var among = known.Among([.. units.SelectMany(unit => unit.Places)], Scores.LogProbs.shape[0], Scores.Length); // [B, R]
+        loss(among).backward();
+        var outputs = scores.Differentiable.Zip(known.Differentiable).Where(pair => pair.First.requires_grad).ToArray(); // none of the policy while the value head warms up
+        Add(among, autograd.grad([.. outputs.Select(pair => pair.First)], [.. _trained], [.. outputs.Select(pair => pair.Second.grad!)]));
+    }
+
+    private void Add(MiniBatch other) => Add(other.Scores, other._gradients);
+
+    private void Add(TokenScores scores, IEnumerable<Tensor> gradients)
+    {
+        using var noGrad = no_grad();
+        Scores.Add(scores);
+        foreach (var (sum, gradient) in _gradients.Zip(gradients))
+            sum.add_(gradient);
+    }
+
+    /// <summary>What is learned together.</summary>
+    /// <param name="Rows">Its samples.</param>
+    /// <param name="Places">Where they stand in the mini-batch.</param>
+    /// <param name="Tokens">Of its longest sample.</param>
+    private sealed record Unit(int[] Rows, int[] Places, int Tokens);
 }

@@ -16,9 +16,9 @@ internal sealed record OptimizerRows(int[][][] MiniBatches)
 
     /// <summary>
     /// The part of one of several shards: as many units as the others have or one more, one behind the other; with the mini-batches
-    /// they stand in, and how many rows those have above and below them.
+    /// they stand in, and how many rows those have above them.
     /// </summary>
-    public IEnumerable<(int MiniBatch, int Above, int[] Rows, int Below)> Part(int shard, int shards)
+    public IEnumerable<(int MiniBatch, int Above, int[][] Units)> Part(int shard, int shards)
     {
         var units = MiniBatches.Sum(batch => batch.Length);
         var (start, end) = ((int)((long)units * shard / shards), (int)((long)units * (shard + 1) / shards));
@@ -27,7 +27,7 @@ internal sealed record OptimizerRows(int[][][] MiniBatches)
             var batch = MiniBatches[i];
             var (from, to) = (Math.Clamp(start - first, 0, batch.Length), Math.Clamp(end - first, 0, batch.Length));
             if (from < to)
-                yield return (i, Flat(batch[..from]).Length, Flat(batch[from..to]), Flat(batch[to..]).Length);
+                yield return (i, Flat(batch[..from]).Length, batch[from..to]);
         }
     }
 

@@ -61,7 +61,7 @@ public sealed class PolicyUpdate(
         {
             using var pass = Stage.Begin("epoch");
             foreach (var rows in update.Steps(objective, epoch))
-                update.Descend(objective, rows, miniBatch => MiniBatch.Score(policy, samples, rows.Rows(miniBatch), algorithm.Temperature), cancellationToken);
+                update.Descend(objective, rows, update.Learn(objective, rows), cancellationToken);
         }
         return update.Finish(batch, objective);
     }
@@ -85,13 +85,15 @@ public sealed class PolicyUpdate(
         var whole = step.Whole(objective.Tokens);
         return Learning(() =>
         {
-            foreach (var (miniBatch, above, rows, below) in step.Part(shard, shards))
+            foreach (var (miniBatch, above, units) in step.Part(shard, shards))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                using var scored = MiniBatch.Score(policy, samples, rows, algorithm.Temperature);
                 var all = step.Rows(miniBatch);
-                var scores = scored.Scores.Among(above, below, all.Max(row => samples[row].Response.Length));
-                scored.Backward(objective.Loss(scores, Ids(all), whole).Total);
+                int[] places = [.. Enumerable.Range(above, units.Sum(unit => unit.Length))];
+                var longest = all.Max(row => samples[row].Response.Length);
+                using var scored = MiniBatch.Learn(policy, samples, units, algorithm.Temperature, scores =>
+                    objective.Loss(scores.Among(places, all.Length, longest), Ids(all), whole).Total);
+                scored.AddGradients();
                 GradientFile.Take(file, miniBatch, scored.Scores, policy);
             }
             return SafetensorsFile.Write(file);
@@ -159,6 +161,14 @@ public sealed class PolicyUpdate(
         return step == 0 && IsFarEnough ? null : Steps(objective, epoch)[step];
     }
 
+    /// <summary>What takes a mini-batch of a step of the optimizer through the policy and back.</summary>
+    private Func<int, IScoredBatch> Learn(Objective objective, OptimizerRows step)
+    {
+        var whole = step.Whole(objective.Tokens);
+        return miniBatch => MiniBatch.Learn(
+            policy, samples, step.MiniBatches[miniBatch], algorithm.Temperature, scores => objective.Loss(scores, Ids(step.Rows(miniBatch)), whole).Total);
+    }
+
     /// <summary>One step of the optimizer: the gradient of its mini-batches' losses, one after another.</summary>
     private void Descend(Objective objective, OptimizerRows step, Func<int, IScoredBatch> score, CancellationToken cancellationToken)
     {
@@ -178,7 +188,7 @@ public sealed class PolicyUpdate(
                 log.Add(loss, isSound);
                 if (!isSound)
                     continue;
-                scored.Backward(loss.Total);
+                scored.AddGradients();
                 contributions++;
             }
             if (contributions > 0 && !state.Optimizer.Step(LearningRates(), algorithm.Settings.MaxGradientNorm))

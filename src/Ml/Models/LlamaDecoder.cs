@@ -34,8 +34,8 @@ internal sealed class LlamaDecoder : nn.Module
     /// <summary>[V, H]</summary>
     public Tensor EmbeddingWeight => _embedding.Weight;
 
-    /// <inheritdoc cref="LlamaForCausalLm.Recomputes"/>
-    public bool Recomputes { get; set; }
+    /// <summary>Whether whole sequences pass through the blocks by fused loops.</summary>
+    public bool CanFuse => Blocks.All(block => BlockPass.CanRun(block, _config));
 
     /// <summary>[H], of the final norm.</summary>
     public Tensor NormWeight => _norm.Weight;
@@ -68,34 +68,32 @@ internal sealed class LlamaDecoder : nn.Module
     }
 
     /// <inheritdoc cref="LlamaForCausalLm.HiddenAt"/>
-    public Tensor HiddenAt(Tensor inputIds, Tensor places)
+    public Tensor HiddenAt(Tensor inputIds, Tensor places, bool recomputes)
     {
         using var scope = NewDisposeScope();
         var x = _embedding.forward(inputIds); // [B, T, H]
         var last = CanFuse
-            ? FusedAt(x, Sequences.Of(_rotary, _config, inputIds.shape[0], inputIds.shape[1], places))
-            : At(x, places); // [B, R, H]
+            ? FusedAt(x, Sequences.Of(_rotary, _config, inputIds.shape[0], inputIds.shape[1], places), recomputes)
+            : At(x, places, recomputes); // [B, R, H]
         return scope.MoveToOuter(_norm.forward(last));
     }
 
-    private bool CanFuse => Blocks.All(block => BlockPass.CanRun(block, _config));
-
-    private Tensor FusedAt(Tensor x, Sequences sequences)
+    private Tensor FusedAt(Tensor x, Sequences sequences, bool recomputes)
     {
         foreach (var layer in _layers)
         {
-            var next = BlockPass.Forward(x, layer.Block, sequences, isAsked: ReferenceEquals(layer, _layers[^1]), Recomputes);
+            var next = BlockPass.Forward(x, layer.Block, sequences, isAsked: ReferenceEquals(layer, _layers[^1]), recomputes);
             x.Dispose();
             x = next;
         }
         return x;
     }
 
-    private Tensor At(Tensor x, Tensor places)
+    private Tensor At(Tensor x, Tensor places, bool recomputes)
     {
         var (b, t) = (x.shape[0], x.shape[1]);
         var (cosine, signedSine) = _rotary.At(null, 0, t);
-        var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1, Recomputes && is_grad_enabled()); // [B, T, H]
+        var hidden = Run(x, new LlamaPass(cosine, signedSine, null, null), _layers.Count - 1, recomputes); // [B, T, H]
         var positions = places.view(b, -1).remainder(t); // [B, R]
         var isVisible = arange(t, device: places.device).view(1, 1, t).le(positions.unsqueeze(2)); // [B, R, T]
         var queries = new LlamaQueries(

@@ -39,9 +39,6 @@ public sealed class LlamaForCausalLm : nn.Module
             ? null
             : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
-        Recomputes = Projections().Sum(p => p.Layer.InFeatures * p.Layer.OutFeatures) > 100_000_000;
-        if (Recomputes)
-            Memory.ReturnLargeBlocks();
     }
 
     public LlamaConfig Config { get; }
@@ -52,15 +49,10 @@ public sealed class LlamaForCausalLm : nn.Module
     /// <summary>The type in which hidden states are computed.</summary>
     public ScalarType ComputeType { get; }
 
-    /// <summary>
-    /// Whether the way back computes each block once more instead of keeping what it computed: a third more time, and the memory of one
-    /// block instead of all. By itself for models of more than 100 million weights.
-    /// </summary>
-    public bool Recomputes
-    {
-        get => _decoder.Recomputes;
-        set => _decoder.Recomputes = value;
-    }
+    /// <summary>What the blocks keep of a token for the way back.</summary>
+    internal long KeptBytesPerToken =>
+        2L * Config.Layers * (Config.HiddenSize + ((Config.Heads + Config.KeyValueHeads) * Config.HeadSize) + Config.IntermediateSize)
+        * (ComputeType == ScalarType.Float32 ? 4 : 2) * (_decoder.CanFuse ? 1 : 4); // single operations keep about four times as much
 
     internal LlamaDecoder Decoder => _decoder;
 
@@ -109,7 +101,7 @@ public sealed class LlamaForCausalLm : nn.Module
     public LlamaForCausalLm Share()
     {
         SharesWeights = true;
-        return new LlamaForCausalLm(Config, new SharedWeights(this)) { Recomputes = Recomputes, SharesWeights = true };
+        return new LlamaForCausalLm(Config, new SharedWeights(this)) { SharesWeights = true };
     }
 
     /// <summary>Whether others may compute with the same weights, so that they must stay as they are.</summary>
@@ -143,12 +135,16 @@ public sealed class LlamaForCausalLm : nn.Module
     /// <summary>The hidden states after the final norm at some positions alone, for which the last block does nothing but what they need.</summary>
     /// <param name="inputIds">[B, T] int64, padded on the right.</param>
     /// <param name="places">Places in the flattened [B · T], as many of each row, row after row. [B · R] int64</param>
+    /// <param name="recomputes">
+    /// Whether blocks keep nothing for the way back but their input, and compute there once more what they need (Chen et al.,
+    /// arXiv:1604.06174): a third more time, and the memory of one block instead of all.
+    /// </param>
     /// <returns>[B, R, H], of the model's type.</returns>
-    public Tensor HiddenAt(Tensor inputIds, Tensor places)
+    public Tensor HiddenAt(Tensor inputIds, Tensor places, bool recomputes = false)
     {
         Expect.Shape(inputIds, [Expect.Any, Expect.Any]);
         Expect.Shape(places, [Expect.Any]);
-        return _decoder.HiddenAt(inputIds, places);
+        return _decoder.HiddenAt(inputIds, places, recomputes && is_grad_enabled());
     }
 
     /// <summary>

@@ -11,24 +11,39 @@ public sealed record TokenScores(Tensor LogProbs, Tensor? Values, Tensor Entropy
     /// <summary>R: tokens of the longest response.</summary>
     public long Length => LogProbs.shape[1];
 
-    /// <summary>The scores with room for those of other responses around them, zeros. [B, R] → [above + B + below, length]</summary>
-    /// <param name="above">Responses before these.</param>
-    /// <param name="below">Responses behind them.</param>
+    /// <summary>The scores at some places among those of other responses, which are zero. [B, R] → [rows, length]</summary>
+    /// <param name="places">Of these responses.</param>
+    /// <param name="rows">Of all responses.</param>
     /// <param name="length">Tokens of the longest of all.</param>
-    public TokenScores Among(int above, int below, long length)
+    public TokenScores Among(int[] places, long rows, long length)
     {
-        return new(Pad(LogProbs), Values is null ? null : Pad(Values), Pad(Entropy));
+        var index = tensor(Array.ConvertAll(places, place => (long)place), device: LogProbs.device);
+        return new(Place(LogProbs), Values is null ? null : Place(Values), Place(Entropy));
 
-        Tensor Pad(Tensor x) => nn.functional.pad(x, [0, length - Length, above, below]);
+        Tensor Place(Tensor x) => zeros(rows, length, device: x.device).index_add(0, index, nn.functional.pad(x, [0, length - Length]), 1);
     }
 
     /// <summary>The scores of several, one under the other.</summary>
     public static TokenScores Joined(IReadOnlyList<TokenScores> parts)
     {
         var length = parts.Max(part => part.Length);
-        var padded = parts.Select(part => part.Among(0, 0, length)).ToArray();
-        return new(Cat(part => part.LogProbs), padded[0].Values is null ? null : Cat(part => part.Values!), Cat(part => part.Entropy));
+        return new(Cat(part => part.LogProbs), parts[0].Values is null ? null : Cat(part => part.Values!), Cat(part => part.Entropy));
 
-        Tensor Cat(Func<TokenScores, Tensor> column) => cat([.. padded.Select(column)], 0);
+        Tensor Cat(Func<TokenScores, Tensor> column) => cat([.. parts.Select(part => nn.functional.pad(column(part), [0, length - part.Length]))], 0);
+    }
+
+    /// <summary>What has a gradient: log-probabilities and, where there are any, values.</summary>
+    internal Tensor[] Differentiable => Values is null ? [LogProbs] : [LogProbs, Values];
+
+    /// <summary>The same numbers, of which a loss can be differentiated without what they came from.</summary>
+    internal TokenScores Detached() =>
+        new(LogProbs.detach().requires_grad_(), Values?.detach().requires_grad_(), Entropy.detach());
+
+    /// <summary>Adds others to these, in place.</summary>
+    internal void Add(TokenScores others)
+    {
+        LogProbs.add_(others.LogProbs);
+        Values?.add_(others.Values!);
+        Entropy.add_(others.Entropy);
     }
 }

@@ -24,6 +24,12 @@ public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, V
     /// <summary>The critic, if any.</summary>
     public ValueHead? ValueHead { get; } = valueHead;
 
+    /// <summary>Bytes that a thread's blocks may keep for the way back: so many tokens of a mini-batch are learned from at a time.</summary>
+    public long ActivationBytes { get; init; } = 256 << 20;
+
+    /// <summary>Tokens of a micro-batch.</summary>
+    internal long TokensAtATime => Math.Max(1, ActivationBytes / Model.KeptBytesPerToken);
+
     /// <summary>Where it computes.</summary>
     public Device Device => Adapter.Parameters[0].Parameter.device;
 
@@ -47,11 +53,12 @@ public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, V
     /// <summary>Log-probabilities and values of given responses. Gradients flow unless the caller switched them off.</summary>
     /// <param name="sequences">Prompts and responses.</param>
     /// <param name="temperature">Divides the logits, as it did in sampling.</param>
-    public TokenScores Score(SequenceBatch sequences, double temperature)
+    /// <param name="recomputes">Whether blocks keep nothing for the way back but their input.</param>
+    public TokenScores Score(SequenceBatch sequences, double temperature, bool recomputes = false)
     {
         using var scope = NewDisposeScope();
         Adapter.Training = false;
-        var predicting = Model.HiddenAt(sequences.Ids, sequences.Predictors); // [B, R, H]
+        var predicting = Model.HiddenAt(sequences.Ids, sequences.Predictors, recomputes); // [B, R, H]
         var (logProbs, entropy) = ResponseLogProbs.Of(
             Model, predicting.flatten(0, 1), sequences.ResponseIds.flatten(), temperature); // [B · R] each
         var values = ValueHead?.Forward(predicting); // [B, R]

@@ -44,21 +44,10 @@ public sealed class BeyondPpoTests
         var (name, settings, tensors) = (@case.GetProperty("name").GetString()!, @case.GetProperty("settings"), Tensors());
         var policy = StartingPolicy(tensors);
         var samples = @case.GetProperty("kind").GetString() == "dpo" ? Preferences() : Rollouts(tensors);
-        var scored = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, samples.Count)], temperature: 1);
         var longest = (int)tensors["completion_ids"].shape[1];
-        var loss = @case.GetProperty("kind").GetString() switch
-        {
-            "grpo" => Grpo.LossOf(
-                scored.Scores.LogProbs, scored.Scores.Entropy, Targets(tensors, samples, "advantages.grpo"), OfGrpo(settings), Whole(samples, 1), longest),
-            "rloo" => Rloo.LossOf(scored.Scores.LogProbs, scored.Scores.Entropy, Targets(tensors, samples, "advantages.rloo"), new()
-            {
-                ClipRange = settings.GetProperty("epsilon").GetDouble(),
-                ClipRangeHigh = Optional(settings, "epsilon_high"),
-            }, Whole(samples, 1)),
-            "dpo" => DpoLoss(policy, samples, scored, OfDpo(settings)),
-            var kind => throw new NotSupportedException($"{name}: {kind} is no algorithm."),
-        };
-        scored.Backward(loss.Total);
+        using var scored = MiniBatch.Learn(policy, samples, [[.. Enumerable.Range(0, samples.Count)]], temperature: 1, scores => LossOf(scores).Total);
+        scored.AddGradients();
+        var loss = LossOf(scored.Scores);
 
         GoldenJson.Close(@case.GetProperty("loss").GetDouble(), loss.Total.item<float>(), Tolerance, $"{name} loss");
         var gradients = tensors.Where(named => named.Key.StartsWith($"grad.{name}.", StringComparison.Ordinal)).ToArray();
@@ -72,15 +61,29 @@ public sealed class BeyondPpoTests
             Assert.True(loss.Metrics.TryGetValue(ours, out var actual), $"{name}: {metric.Name} is missing");
             GoldenJson.Close(metric.Value.GetDouble(), actual, Tolerance, $"{name} {metric.Name}");
         }
+
+        Loss LossOf(TokenScores scores) => @case.GetProperty("kind").GetString() switch
+        {
+            "grpo" => Grpo.LossOf(
+                scores.LogProbs, scores.Entropy, Targets(tensors, samples, "advantages.grpo"), OfGrpo(settings), Whole(samples, 1), longest),
+            "rloo" => Rloo.LossOf(scores.LogProbs, scores.Entropy, Targets(tensors, samples, "advantages.rloo"), new()
+            {
+                ClipRange = settings.GetProperty("epsilon").GetDouble(),
+                ClipRangeHigh = Optional(settings, "epsilon_high"),
+            }, Whole(samples, 1)),
+            "dpo" => DpoLoss(policy, samples, scores, OfDpo(settings)),
+            var kind => throw new NotSupportedException($"{name}: {kind} is no algorithm."),
+        };
     }
 
-    private static Loss DpoLoss(TrainedPolicy policy, IReadOnlyList<RolloutSample> samples, MiniBatch scored, DpoSettings settings)
+    private static Loss DpoLoss(TrainedPolicy policy, IReadOnlyList<RolloutSample> samples, TokenScores scores, DpoSettings settings)
     {
-        MiniBatch reference;
+        TokenScores reference;
+        using (no_grad())
         using (policy.WithAdapterDisabled())
-            reference = MiniBatch.Score(policy, samples, [.. Enumerable.Range(0, samples.Count)], temperature: 1);
+            reference = policy.Score(SequenceBatch.Of([.. samples.Select(sample => sample.Query)], [.. samples.Select(sample => sample.Response)], CPU), 1);
         return Dpo.LossOf(
-            scored.Scores.LogProbs, scored.Scores.Entropy, reference.Scores.LogProbs.detach(), RolloutTensors.Of(samples, CPU).IsResponseToken, settings,
+            scores.LogProbs, scores.Entropy, reference.LogProbs, RolloutTensors.Of(samples, CPU).IsResponseToken, settings,
             Whole(samples, 2));
     }
 

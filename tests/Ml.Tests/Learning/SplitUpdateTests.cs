@@ -116,12 +116,12 @@ public sealed class SplitUpdateTests
         for (var i = 0; i < step.MiniBatches.Length; i++)
         {
             var ofBatch = parts.SelectMany(part => part).Where(part => part.MiniBatch == i).ToArray();
-            Assert.Equal(step.Rows(i), ofBatch.SelectMany(part => part.Rows));
-            Assert.All(ofBatch, part => Assert.Equal(step.Rows(i)[part.Above..^part.Below], part.Rows));
+            Assert.Equal(step.Rows(i), ofBatch.SelectMany(part => part.Units.SelectMany(unit => unit)));
+            Assert.Equal(0, ofBatch.Aggregate(0, (rows, part) => part.Above == rows ? rows + part.Units.Sum(unit => unit.Length) : -1) - step.Rows(i).Length);
         }
-        var sizes = parts.Select(part => part.Sum(rows => rows.Rows.Length)).ToArray();
+        var sizes = parts.Select(part => part.Sum(rows => rows.Units.Sum(unit => unit.Length))).ToArray();
         Assert.True(sizes.Max() - sizes.Min() <= perUnit);
-        Assert.All(parts, part => Assert.All(part, rows => Assert.Equal(0, rows.Rows.Length % perUnit))); // no pair is torn apart
+        Assert.All(parts, part => Assert.All(part, rows => Assert.All(rows.Units, unit => Assert.Equal(perUnit, unit.Length)))); // no pair is torn apart
     });
 
     private static int OfOptimizerStep(TrainingSettings settings) => settings.MiniBatchSize * settings.GradientAccumulationSteps;
