@@ -39,6 +39,8 @@ public sealed class LlamaForCausalLm : nn.Module
             ? null
             : weights.Linear("lm_head", config.HiddenSize, config.VocabularySize, false, canBeQuantized: false);
         RegisterComponents();
+        if (Projections().Sum(p => p.Layer.InFeatures * p.Layer.OutFeatures) > 100_000_000)
+            Memory.ReturnLargeBlocks();
     }
 
     public LlamaConfig Config { get; }
