@@ -82,36 +82,48 @@ public static class RolloutCollector
         int batchSize, CancellationToken cancellationToken)
     {
         using var stage = Stage.Begin("score");
-        using var evaluation = no_grad();
-        var samples = new List<RolloutSample>();
-        foreach (var rows in Enumerable.Range(0, prompts.Count).Chunk(batchSize))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var sequences = SequenceBatch.Of([.. rows.Select(row => prompts[row])], [.. rows.Select(row => responses[row])], policy.Device);
-            var scored = policy.Score(sequences, temperature);
-            var own = Numbers(scored.LogProbs);
-            var values = scored.Values is null ? null : Numbers(scored.Values);
-            Tensor? reference = null, penalties = null;
-            if (kind is { } penalty)
-            {
-                using (policy.WithAdapterDisabled())
-                    reference = policy.Score(sequences, temperature).LogProbs; // [b, R]
-                penalties = penalty == KlPenalty.Full
-                    ? ExactKl(policy, sequences, temperature)
-                    : TokenKl.Penalty(scored.LogProbs, reference, penalty); // [b, R]
-            }
-            var (theirs, charged) = (reference is null ? null : Numbers(reference), penalties is null ? null : Numbers(penalties));
-            for (var i = 0; i < rows.Length; i++)
-                samples.Add(Sample(rows[i], prompts[rows[i]], responses[rows[i]], own[i], theirs?[i] ?? [], values?[i] ?? [], charged?[i] ?? []));
+        var threads = get_num_threads();
+        var batches = Enumerable.Range(0, prompts.Count).OrderByDescending(row => prompts[row].Length + responses[row].Length)
+            .Chunk(Math.Min(batchSize, (prompts.Count + threads - 1) / threads)).ToArray();
+        var own = ForEach(batches, threads, rows => Numbers(rows, policy.Score(Sequences(rows), temperature)));
+        if (kind is not { } penalty)
+            return [.. own.Select((scored, i) => Sample(i, prompts[i], responses[i], scored.LogProbs, [], scored.Values, []))];
+        var exact = penalty == KlPenalty.Full ? ForEach(batches, 1, rows => Rows(rows, ExactKl(policy, Sequences(rows), temperature))) : null;
+        using var disabled = policy.WithAdapterDisabled();
+        var reference = ForEach(batches, threads, rows => Numbers(rows, policy.Score(Sequences(rows), temperature)));
+        return [.. own.Select((scored, i) => Sample(
+            i, prompts[i], responses[i], scored.LogProbs, reference[i].LogProbs, scored.Values,
+            exact?[i] ?? [.. scored.LogProbs.Zip(reference[i].LogProbs, (ours, theirs) => TokenKl.Penalty(ours - theirs, penalty))]))];
 
-            float[][] Numbers(Tensor x) // [b, R] → those of each response
-            {
-                var numbers = x.cpu();
-                return [.. rows.Select((row, i) => numbers[i].narrow(0, 0, responses[row].Length).data<float>().ToArray())];
-            }
+        SequenceBatch Sequences(int[] rows) => SequenceBatch.Of(Array.ConvertAll(rows, row => prompts[row]), Array.ConvertAll(rows, row => responses[row]), policy.Device);
+
+        (float[] LogProbs, float[] Values)[] Numbers(int[] rows, TokenScores scores) =>
+            [.. Rows(rows, scores.LogProbs).Zip(scores.Values is null ? Array.ConvertAll(rows, _ => Array.Empty<float>()) : Rows(rows, scores.Values))];
+
+        // [b, R] → the numbers of each response
+        float[][] Rows(int[] rows, Tensor x)
+        {
+            var numbers = x.cpu();
+            return [.. rows.Select((row, i) => numbers[i].narrow(0, 0, responses[row].Length).data<float>().ToArray())];
         }
-        return samples;
+
+        T[] ForEach<T>(int[][] batches, int threads, Func<int[], T[]> work)
+        {
+            var results = new T[prompts.Count];
+            var parts = Math.Min(batches.Length, threads);
+            Threads.Share(parts, part =>
+            {
+                using var evaluation = no_grad();
+                for (var batch = part; batch < batches.Length; batch += parts)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    using var scope = NewDisposeScope();
+                    foreach (var (row, result) in batches[batch].Zip(work(batches[batch])))
+                        results[row] = result;
+                }
+            });
+            return results;
+        }
     }
 
     /// <summary>[b, R]</summary>

@@ -6,21 +6,8 @@ namespace RlhfFunctions.Ml.Rollout;
 /// <summary>How far each sampled token has left the reference, by the estimator the run chose.</summary>
 public static class TokenKl
 {
-    /// <summary>Kl: d, Abs: |d|, Mse: d²/2, where d = log π − log π_ref of the sampled token. All [B, R].</summary>
-    public static Tensor Penalty(Tensor logProbs, Tensor referenceLogProbs, KlPenalty kind)
-    {
-        var d = logProbs - referenceLogProbs; // [B, R]
-        return kind switch
-        {
-            KlPenalty.Kl => d,
-            KlPenalty.Abs => d.abs(),
-            KlPenalty.Mse => 0.5 * d.square(),
-            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "needs the whole distribution: use Exact."),
-        };
-    }
-
-    /// <summary>The same of one token.</summary>
-    internal static float Penalty(float d, KlPenalty kind) => kind switch
+    /// <summary>Kl: d, Abs: |d|, Mse: d²/2, where d = log π − log π_ref of the sampled token.</summary>
+    public static float Penalty(float d, KlPenalty kind) => kind switch
     {
         KlPenalty.Kl => d,
         KlPenalty.Abs => Math.Abs(d),

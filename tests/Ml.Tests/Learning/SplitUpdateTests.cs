@@ -38,7 +38,8 @@ public sealed class SplitUpdateTests
         var lesson = new Lesson(settings);
         var (whole, split) = (lesson.Whole(), lesson.Split(2, [0, 1]));
         Assert.Equal(whole.Stats.Metrics.Keys.Order(), split.Stats.Metrics.Keys.Order());
-        Assert.All(whole.Stats.Metrics.Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal)), metric =>
+        // While the policy is the reference, rounding decides which response of a pair it prefers.
+        Assert.All(whole.Stats.Metrics.Where(metric => !metric.Key.StartsWith("time/", StringComparison.Ordinal) && metric.Key != "rewards/accuracies"), metric =>
             Assert.True(Math.Abs(metric.Value - split.Stats.Metrics[metric.Key]) <= 1e-3 * (1 + Math.Abs(metric.Value)), $"{metric}, but {split.Stats.Metrics[metric.Key]}"));
         Assert.Equal(whole.Stats.Alarm, split.Stats.Alarm);
     }

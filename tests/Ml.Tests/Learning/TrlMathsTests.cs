@@ -30,7 +30,7 @@ public class TrlMathsTests
             var penalties = Get("kls");
             if (penalty != KlPenalty.Full)
             {
-                var computed = TokenKl.Penalty(Get("logprobs"), Get("ref_logprobs"), penalty);
+                var computed = Penalties(Get("logprobs") - Get("ref_logprobs"), penalty);
                 GoldenJson.Close(penalties, computed, Tolerance, $"{name} penalties");
             }
             var scores = (Get("rewards") - Get("non_score_reward")).sum(1); // [B]: what stands at the last tokens beside the penalty
@@ -88,7 +88,7 @@ public class TrlMathsTests
             var (referenceLogProbs, _) = Toy(ids, 0.9, 0.15);
             var (newLogProbs, newValues) = Toy(ids, 1.05, 0.08);
 
-            var penalties = TokenKl.Penalty(logProbs, referenceLogProbs, KlPenalty.Kl);
+            var penalties = Penalties(logProbs - referenceLogProbs, KlPenalty.Kl);
             var rewards = TokenRewards.Of(penalties, scores, isToken, Settings.KlCoefficient);
             var advantages = Advantages.Of(rewards, values, isToken, Settings.Gamma, Settings.Lambda, whitens);
             var loss = Ppo.LossOf(
@@ -138,6 +138,9 @@ public class TrlMathsTests
     /// <summary>
     /// logits[b, t, v] = sin(0.7 v + 0.9 t + 1.3 b + shift + 0.1 id[b, t]) · scale; values = ½ cos(0.5 t + 0.8 b + shift).
     /// </summary>
+    private static Tensor Penalties(Tensor differences, KlPenalty kind) =>
+        tensor([.. differences.to(float32).data<float>().Select(d => TokenKl.Penalty(d, kind))]).view(differences.shape).to(differences.dtype);
+
     private static (Tensor LogProbs, Tensor Values) Toy(int[][] ids, double scale, double shift)
     {
         const int Vocabulary = 7;
