@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace RlhfFunctions.Ml.Decoding;
@@ -15,6 +16,7 @@ internal static unsafe class FusedAttention
     /// <param name="headSize">D.</param>
     /// <param name="weights">Room for the positions, in whole blocks.</param>
     /// <param name="output">[D]; overwritten.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Attend(float* q, float* keys, float* values, int length, int headSize, float* weights, float* output)
     {
         var sum = Weigh(q, keys, length, headSize, weights);
@@ -48,6 +50,7 @@ internal static unsafe class FusedAttention
     }
 
     /// <summary>Writes exp(score − largest score) of every position, zero behind the last; returns their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Weigh(float* q, float* keys, int length, int headSize, float* weights)
     {
         var scale = 1 / MathF.Sqrt(headSize);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using RlhfFunctions.Ml.Models;
 
@@ -7,6 +8,7 @@ namespace RlhfFunctions.Ml.Decoding;
 internal static unsafe class FusedMaths
 {
     /// <summary>y = w · x / √(mean(x²) + ε)</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Norm(float* x, float* weight, int size, double epsilon, float* y)
     {
         var squares = Vector512<float>.Zero;
@@ -24,6 +26,7 @@ internal static unsafe class FusedMaths
     }
 
     /// <summary>Turns one head to its position; see <see cref="RotaryEmbedding"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(float* x, int size, float* cosine, float* sine)
     {
         var half = size / 2;
@@ -37,6 +40,7 @@ internal static unsafe class FusedMaths
     }
 
     /// <summary>gate = silu(gate) · up</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Gate(float* gate, float* up, int count)
     {
         var i = 0;

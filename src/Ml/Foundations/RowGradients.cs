@@ -58,6 +58,7 @@ internal static unsafe class RowGradients
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void TwoWide(float* dy, int outputs, float* w, int stride, int count, float* dx)
     {
         var x1 = dx + stride;
@@ -97,6 +98,7 @@ internal static unsafe class RowGradients
         Store(x1, a1, b1, c1, d1, e1, f1, g1, h1);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OneWide(float* dy, float* w, int stride, int count, float* dx)
     {
         Vector512<float> a = Vector512.Load(dx), b = Vector512.Load(dx + 16), c = Vector512.Load(dx + 32), d = Vector512.Load(dx + 48);
@@ -132,6 +134,7 @@ internal static unsafe class RowGradients
     }
 
     /// <summary>The columns that are no whole group.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rest(float* dy, float* w, int stride, int count, float* dx, int columns)
     {
         var column = 0;

@@ -107,6 +107,7 @@ internal static unsafe class RowProducts
         return half.GetLower() + half.GetUpper();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Two(float* x0, float* x1, float* w, int stride, int length, float* y0, float* y1, int count)
     {
         // A group at the weight's end repeats its last row.
@@ -145,10 +146,13 @@ internal static unsafe class RowProducts
             h0 = Vector512.FusedMultiplyAdd(u, weight, h0);
             h1 = Vector512.FusedMultiplyAdd(v, weight, h1);
         }
-        Finish(x0, w, stride, k, length, y0, count, Sums(a0, b0, c0, d0, e0, f0, g0, h0));
-        Finish(x1, w, stride, k, length, y1, count, Sums(a1, b1, c1, d1, e1, f1, g1, h1));
+        // Both before the first call, which leaves no vector in its register: the compiler would keep them in memory throughout the loop.
+        var (sums0, sums1) = (Sums(a0, b0, c0, d0, e0, f0, g0, h0), Sums(a1, b1, c1, d1, e1, f1, g1, h1));
+        Finish(x0, w, stride, k, length, y0, count, sums0);
+        Finish(x1, w, stride, k, length, y1, count, sums1);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void One(float* x, float* w, int stride, int length, float* y, int count)
     {
         float* wa = w, wb = w + (Math.Min(1, count - 1) * (long)stride), wc = w + (Math.Min(2, count - 1) * (long)stride);
@@ -173,6 +177,7 @@ internal static unsafe class RowProducts
     }
 
     /// <summary>Adds what is left of the columns, and the sums to y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish(float* x, float* w, int stride, int k, int length, float* y, int count, Vector256<float> sums)
     {
         if (k == length && count == Group)

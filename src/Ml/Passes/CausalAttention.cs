@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using RlhfFunctions.Ml.Foundations;
@@ -179,6 +180,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>One head of a sequence's keys, lying across. [D, padded T], zero behind the last.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transpose(T* from, int sequence, int head, AttentionShape shape, float* to)
     {
         var (size, padded) = (shape.HeadSize, Padded(shape.Length));
@@ -197,6 +199,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>One head of a sequence's values. [whole T, D], zero behind the last.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Copy(T* from, int sequence, int head, AttentionShape shape, float* to)
     {
         var size = shape.HeadSize;
@@ -210,6 +213,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>One head of up to four queries, the missing ones zero. [4, D]</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Load(T* from, int count, AttentionShape shape, Vector512<float> scale, float* to)
     {
         var size = shape.HeadSize;
@@ -218,12 +222,14 @@ internal static unsafe class CausalAttention<T, TNumbers>
                 (row < count ? TNumbers.Load(from + ((long)row * shape.Heads * size) + d) * scale : default).Store(to + (row * size) + d);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Store(float* from, Vector512<float> scale, int size, T* to)
     {
         for (var d = 0; d < size; d += Lanes)
             TNumbers.Store(Vector512.Load(from + d) * scale, to + d);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Dot(float* x, T* y, int size)
     {
         var sum = Vector512<float>.Zero;
@@ -233,6 +239,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>scores = x·keys. [4, D] × [D, padded T] → [4, limit]</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Score(float* x, float* keys, int padded, int size, int limit, float* scores)
     {
         float* x1 = x + size, x2 = x1 + size, x3 = x2 + size;
@@ -261,6 +268,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>y = weights·x. [4, limit] × [limit, D] → [4, D]</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Mix(float* weights, int padded, float* x, int size, int limit, float* y)
     {
         float* w1 = weights + padded, w2 = w1 + padded, w3 = w2 + padded;
@@ -288,6 +296,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreFour(
         float* to, int stride, Vector512<float> a0, Vector512<float> b0, Vector512<float> a1, Vector512<float> b1,
         Vector512<float> a2, Vector512<float> b2, Vector512<float> a3, Vector512<float> b3)
@@ -303,6 +312,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>y += weightsᵀ·x. [4, limit] and [4, D] → [limit, D]</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Spread(float* weights, int padded, float* x, int size, int limit, float* y)
     {
         float* w1 = weights + padded, w2 = w1 + padded, w3 = w2 + padded;
@@ -331,6 +341,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
 
     /// <summary>Scores → exp(score − largest), zero for what is not seen.</summary>
     /// <returns>The largest score and the sum of the weights.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static (float Largest, float Sum) Weigh(float* scores, int seen, int limit)
     {
         var (last, lanes) = (Vector512.Create(seen), Vector512<int>.Indices);
@@ -357,6 +368,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
     }
 
     /// <summary>Scores → weights, and gradients of the weights → of the scores: weight · (dweight − Σ weight · dweight).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WeighBack(float* scores, float* dweights, float logSum, float common, int seen, int limit)
     {
         var (last, lanes) = (Vector512.Create(seen), Vector512<int>.Indices);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using RlhfFunctions.Ml.Foundations;
 
@@ -89,6 +90,7 @@ internal static unsafe class LowRankLoops<T, TNumbers>
         });
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void NarrowGroup(T* x, int count, int size, float* w, int rank, float scale, float* low, float* scratch)
     {
         Vector512<float> a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;
@@ -116,6 +118,7 @@ internal static unsafe class LowRankLoops<T, TNumbers>
             (sums[row] * scale).Store(low + ((long)row * rank));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenGroup(float* low, int rank, float* w, int size, T* y)
     {
         T* y1 = y + size, y2 = y1 + size, y3 = y2 + size;
@@ -147,6 +150,7 @@ internal static unsafe class LowRankLoops<T, TNumbers>
         TNumbers.Store(b3, y3 + Lanes);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void WidenOne(float* low, int rank, float* w, int size, T* y)
     {
         var sum = TNumbers.Load(y);
@@ -155,6 +159,7 @@ internal static unsafe class LowRankLoops<T, TNumbers>
         TNumbers.Store(sum, y);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void OuterStrip(float* low, int rank, T* x, int size, int rows, float* sum)
     {
         Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;

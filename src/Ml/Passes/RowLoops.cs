@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace RlhfFunctions.Ml.Passes;
@@ -19,6 +20,7 @@ internal static unsafe class RowLoops<T, TNumbers>
     /// <param name="size">H.</param>
     /// <param name="y">[rows, size]; overwritten.</param>
     /// <param name="inverses">1 / √(mean(x²) + ε). [rows]; overwritten.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Norm(T* x, T* weight, float epsilon, int rows, int size, T* y, float* inverses)
     {
         for (var row = 0; row < rows; row++, x += size, y += size)
@@ -41,6 +43,7 @@ internal static unsafe class RowLoops<T, TNumbers>
     }
 
     /// <summary>dx += the way back through <see cref="Norm"/>: r·w·dy − x · r³ · Σ(w·dy·x) / H, r being the inverse.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void NormBack(T* dy, T* x, T* weight, float* inverses, int rows, int size, T* dx)
     {
         for (var row = 0; row < rows; row++, x += size, dy += size, dx += size)
@@ -68,6 +71,7 @@ internal static unsafe class RowLoops<T, TNumbers>
     /// <param name="signedSine">[period, D], the first half negated.</param>
     /// <param name="period">Rows after which the rotations repeat.</param>
     /// <param name="isBack">Whether it is the way back, by the opposite angle.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Rotate(T* x, int first, int end, int heads, int headSize, T* cosine, T* signedSine, int period, bool isBack)
     {
         var half = headSize / 2;
@@ -89,6 +93,7 @@ internal static unsafe class RowLoops<T, TNumbers>
     }
 
     /// <summary>y = silu(gate) · up</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Gate(T* gate, T* up, int count, T* y)
     {
         for (var i = 0; i < count; i += Lanes)
@@ -99,6 +104,7 @@ internal static unsafe class RowLoops<T, TNumbers>
     }
 
     /// <summary>The way back through <see cref="Gate"/>: σ being the logistic function, dup = dy · x·σ(x), dgate = dy · up · σ(x)(1 + x(1 − σ(x))).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void GateBack(T* dy, T* gate, T* up, int count, T* dgate, T* dup)
     {
         for (var i = 0; i < count; i += Lanes)

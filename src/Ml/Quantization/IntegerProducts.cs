@@ -77,6 +77,7 @@ internal static unsafe class IntegerProducts
     }
 
     /// <summary>[chunks, rows, 512] whole numbers in the order in which codes are decoded, and [chunks, rows] what one is worth.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Round(float* x, int rows, int inputs, short* to, float* scales)
     {
         for (var column = 0; column < inputs; column += Chunk)
@@ -128,6 +129,7 @@ internal static unsafe class IntegerProducts
         (Vector512.ShiftRightArithmetic(Vector512.ShiftLeft(x, 16), 16) * Vector512.ShiftRightArithmetic(Vector512.ShiftLeft(w, 16), 16))
         + (Vector512.ShiftRightArithmetic(x, 16) * Vector512.ShiftRightArithmetic(w, 16));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Two(short* x, short* w, int length, int count, Vector256<float> weightScales, float* scales, float* y, int outputs)
     {
         var x1 = x + Chunk;
@@ -161,10 +163,13 @@ internal static unsafe class IntegerProducts
             h0 += Products(u, weight);
             h1 += Products(v, weight);
         }
-        Finish(Sums(a0, b0, c0, d0, e0, f0, g0, h0) * (weightScales * scales[0]), y, count);
-        Finish(Sums(a1, b1, c1, d1, e1, f1, g1, h1) * (weightScales * scales[1]), y + outputs, count);
+        // Both before the first call: see RowProducts.
+        var (sums0, sums1) = (Sums(a0, b0, c0, d0, e0, f0, g0, h0), Sums(a1, b1, c1, d1, e1, f1, g1, h1));
+        Finish(sums0 * (weightScales * scales[0]), y, count);
+        Finish(sums1 * (weightScales * scales[1]), y + outputs, count);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void One(short* x, short* w, int length, int count, Vector256<float> weightScales, float scale, float* y)
     {
         Vector512<int> a = default, b = default, c = default, d = default, e = default, f = default, g = default, h = default;

@@ -15,13 +15,7 @@ internal static class Nf4
     public const int BlockSize = 64;
 
     /// <summary>What a code stands for, in units of its block's largest magnitude.</summary>
-    public static readonly float[] Levels =
-    [
-        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-        -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-        0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
-    ];
+    public static readonly float[] Levels = [.. Enumerable.Range(0, 16).Select(code => LevelVector[code])];
 
     /// <summary>A value's code is the number of thresholds it is strictly greater than.</summary>
     public static readonly float[] Thresholds =
@@ -34,7 +28,12 @@ internal static class Nf4
     private const float SmallestLevel = 0.07958029955625534f; // but for zero, which every rounding keeps
     private const float SmallestNormalHalf = 6.103515625e-5f;
 
-    private static readonly Vector512<float> LevelVector = Vector512.Create(Levels);
+    // Not a field: the compiler knows these numbers wherever they are used, also before anything of this class was.
+    private static Vector512<float> LevelVector => Vector512.Create(
+        -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+        -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
+        0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
+        0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f);
 
     /// <summary>Bytes of the codes of so many weights, two a byte.</summary>
     public static long CodeBytes(long weights) => (weights + 1) / 2;
