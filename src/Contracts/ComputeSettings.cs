@@ -30,4 +30,11 @@ public sealed record ComputeSettings
     /// <summary>CPU threads of an update, or of each of its shards, which deals them the rows of a mini-batch, and of an evaluation.</summary>
     [Range(1, 1024)]
     public int UpdateThreads { get; init; } = 2;
+
+    /// <summary>
+    /// What each thread of an update may keep of the forward pass for the way back, in MiB: as many samples of a mini-batch are taken there
+    /// and back at a time. Of one that alone needs more, blocks keep their inputs only and are computed once more.
+    /// </summary>
+    [Range(1, 1 << 20)]
+    public int ActivationMegabytes { get; init; } = 256;
 }

@@ -46,6 +46,7 @@ public sealed class StepUpdates(Checkpoints checkpoints, StepSamples samples, Po
             threads,
             loaded =>
             {
+                loaded.Policy.ActivationBytes = (long)request.Compute.ActivationMegabytes << 20;
                 using var state = TrainingState.Restore(loaded.Policy, files);
                 return work(new StepUpdate(
                     loaded.Policy,

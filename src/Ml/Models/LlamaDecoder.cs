@@ -1,4 +1,3 @@
-using RlhfFunctions.Ml.Passes;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;

@@ -61,7 +61,7 @@ internal static unsafe class RowLoops<T, TNumbers>
         }
     }
 
-    /// <summary>Turns heads to their positions, in place, or back again; see <see cref="Models.RotaryEmbedding"/>.</summary>
+    /// <summary>Turns heads to their positions, in place, or back again (Su et al., arXiv:2104.09864, in the layout of transformers' Llama).</summary>
     /// <param name="x">Where the first of the rows begins. [rows, heads, D]</param>
     /// <param name="first">The first row.</param>
     /// <param name="end">The one behind the last.</param>

@@ -24,10 +24,10 @@ public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, V
     /// <summary>The critic, if any.</summary>
     public ValueHead? ValueHead { get; } = valueHead;
 
-    /// <summary>Bytes that a thread's blocks may keep for the way back: so many tokens of a mini-batch are learned from at a time.</summary>
-    public long ActivationBytes { get; init; } = 256 << 20;
+    /// <summary>Bytes that a thread of an update may keep for the way back: see <see cref="TokensAtATime"/>.</summary>
+    public long ActivationBytes { get; set; } = 256 << 20;
 
-    /// <summary>Tokens of a micro-batch.</summary>
+    /// <summary>Tokens of a mini-batch, padded, that a thread takes through the policy and back at a time.</summary>
     internal long TokensAtATime => Math.Max(1, ActivationBytes / Model.KeptBytesPerToken);
 
     /// <summary>Where it computes.</summary>

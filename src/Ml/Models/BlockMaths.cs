@@ -1,7 +1,8 @@
 using RlhfFunctions.Ml.Foundations;
+using RlhfFunctions.Ml.Passes;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Passes;
+namespace RlhfFunctions.Ml.Models;
 
 /// <summary>What came of a block.</summary>
 /// <param name="Output">[B, T, H] or [B, R, H]</param>

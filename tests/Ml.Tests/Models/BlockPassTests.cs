@@ -2,10 +2,9 @@ using RlhfFunctions.Contracts;
 using RlhfFunctions.Ml.Artifacts;
 using RlhfFunctions.Ml.Lora;
 using RlhfFunctions.Ml.Models;
-using RlhfFunctions.Ml.Passes;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Tests.Passes;
+namespace RlhfFunctions.Ml.Tests.Models;
 
 /// <summary>Blocks as one operation against the same blocks operation by operation, as libtorch differentiates them.</summary>
 public sealed class BlockPassTests

@@ -1,8 +1,8 @@
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Passes;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Passes;
+namespace RlhfFunctions.Ml.Models;
 
 /// <summary>
 /// A frozen block of a Llama and its adapter, over whole sequences on a CPU, as one operation that knows its own way back. It keeps

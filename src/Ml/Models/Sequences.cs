@@ -1,13 +1,7 @@
-using RlhfFunctions.Ml.Models;
+using RlhfFunctions.Ml.Passes;
 using static TorchSharp.torch;
 
-namespace RlhfFunctions.Ml.Passes;
-
-/// <summary>Where rows of a batch stand in their sequences.</summary>
-/// <param name="Positions">Of each row. int32</param>
-/// <param name="Cosine">Of their rotations, repeating. [rows or T, D]</param>
-/// <param name="SignedSine">[rows or T, D]</param>
-internal sealed record Places(Tensor Positions, Tensor Cosine, Tensor SignedSine);
+namespace RlhfFunctions.Ml.Models;
 
 /// <summary>Sequences from position 0 on, padded on the right, that pass through a model's blocks.</summary>
 /// <param name="Config">The model's sizes.</param>
