@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -60,6 +62,8 @@ internal abstract unsafe class WeightRows(int outputs, int inputs)
 
     private sealed class BFloat16Rows(Tensor owner, int outputs, int inputs) : WeightRows(outputs, inputs)
     {
+        private const int Lanes = 16;
+
         private readonly ushort* _weight = Memory.Of<ushort>(owner);
 
         public Tensor Owner { get; } = owner;
@@ -72,15 +76,52 @@ internal abstract unsafe class WeightRows(int outputs, int inputs)
             return scratch;
         }
 
+        /// <summary>Four rows from end to end, as memory gives them fastest, and the four after them asked for in time.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public override bool AddFour(float* x, int first, float* y)
+        {
+            if (Inputs % Lanes != 0)
+                return false;
+            ushort* a = _weight + ((long)first * Inputs), b = a + Inputs, c = b + Inputs, d = c + Inputs;
+            for (var column = 0; column < Inputs;)
+            {
+                Vector512<float> sumsA = default, sumsB = default, sumsC = default, sumsD = default;
+                for (var end = Math.Min(Inputs, column + RowProducts.Chunk); column < end; column += Lanes)
+                {
+                    if (Sse.IsSupported && column % 32 == 0) // a cache line
+                    {
+                        var ahead = column + (4 * (long)Inputs);
+                        Sse.Prefetch0(a + ahead);
+                        Sse.Prefetch0(b + ahead);
+                        Sse.Prefetch0(c + ahead);
+                        Sse.Prefetch0(d + ahead);
+                    }
+                    var u = Vector512.Load(x + column);
+                    sumsA = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(a + column)), sumsA);
+                    sumsB = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(b + column)), sumsB);
+                    sumsC = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(c + column)), sumsC);
+                    sumsD = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(d + column)), sumsD);
+                }
+                (Vector128.Load(y) + RowProducts.Fours(sumsA, sumsB, sumsC, sumsD)).Store(y);
+            }
+            return true;
+        }
+
         /// <summary>A bfloat16 is the upper half of a float.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector512<float> Widen(Vector256<ushort> halves)
+        {
+            if (Avx512F.IsSupported)
+                return Vector512.ShiftLeft(Avx512F.ConvertToVector512UInt32(halves), 16).AsSingle();
+            var (lower, upper) = Vector256.Widen(halves);
+            return Vector512.ShiftLeft(Vector512.Create(lower, upper), 16).AsSingle();
+        }
+
         private static void Widen(ushort* from, float* to, int length)
         {
             var i = 0;
-            for (; i + 16 <= length; i += 16)
-            {
-                var (lower, upper) = Vector256.Widen(Vector256.Load(from + i));
-                Vector512.ShiftLeft(Vector512.Create(lower, upper), 16).AsSingle().Store(to + i);
-            }
+            for (; i + Lanes <= length; i += Lanes)
+                Widen(Vector256.Load(from + i)).Store(to + i);
             for (; i < length; i++)
                 to[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
         }

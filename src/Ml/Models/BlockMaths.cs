@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace RlhfFunctions.Ml.Models;
 
 /// <summary>What came of a block.</summary>
-/// <param name="Output">[B, T, H] or [B, R, H]</param>
+/// <param name="Output">[B, T, H] or [B, R, H]; empty where nobody asked for it.</param>
 /// <param name="Kept">What its way back needs, as <see cref="BlockMaths{T, TNumbers}.Back"/> takes it apart.</param>
 internal readonly record struct BlockStates(Tensor Output, Tensor[] Kept);
 
@@ -19,7 +19,8 @@ internal static class BlockMaths<T, TNumbers>
     /// <summary>x += attention(norm(x)); x += mlp(norm(x)).</summary>
     /// <param name="call">The block and its sequences.</param>
     /// <param name="x">[B, T, H]</param>
-    public static BlockStates Run(BlockPass.Call call, Tensor x)
+    /// <param name="isForWayBack">Whether only what the way back needs is asked for, and not the output.</param>
+    public static BlockStates Run(BlockPass.Call call, Tensor x, bool isForWayBack = false)
     {
         var (block, sequences) = (call.Block, call.Sequences);
         var (shape, asking, epsilon) = (sequences.Shape(call.IsAsked), Asking(call), sequences.Config.RmsNormEpsilon);
@@ -36,8 +37,9 @@ internal static class BlockMaths<T, TNumbers>
         var (normedMiddle, middleInverses) = RowOperations<T, TNumbers>.Norm(middle, block.MlpNorm, epsilon);
         var (gate, lowGate) = Project(block.Gate, normedMiddle); // [B · R, I]
         var (up, lowUp) = Project(block.Up, normedMiddle);
-        var (output, lowDown) = Project(block.Down, RowOperations<T, TNumbers>.Gate(gate, up)); // [B · R, H]
-        return new(output.add_(middle).view(x.shape[0], -1, x.shape[2]), [
+        var gated = RowOperations<T, TNumbers>.Gate(gate, up);
+        var (output, lowDown) = isForWayBack ? (empty(0), Low(block.Down, gated)) : Project(block.Down, gated); // [B · R, H]
+        return new(isForWayBack ? output : output.add_(middle).view(x.shape[0], -1, x.shape[2]), [
             inverses, query, key, value, attended, logSums, middle, middleInverses, gate, up,
             lowQuery, lowKey, lowValue, lowOutput, lowGate, lowUp, lowDown]);
     }
@@ -112,13 +114,14 @@ internal static class BlockMaths<T, TNumbers>
     /// <summary>A layer and its adapter; beside it scaling · A·x, empty where there is no adapter.</summary>
     private static (Tensor Output, Tensor Low) Project(LinearLayer layer, Tensor x)
     {
-        var output = layer.Multiply(x);
-        if (layer.Adapter is not { } branch)
-            return (output, empty(0));
-        var low = RowOperations<T, TNumbers>.Narrow(x, branch.A.t(), branch.Scaling); // [rows, r]
-        RowOperations<T, TNumbers>.Widen(low, branch.B.t(), output);
+        var (output, low) = (layer.Multiply(x), Low(layer, x));
+        if (layer.Adapter is { } branch)
+            RowOperations<T, TNumbers>.Widen(low, branch.B.t(), output);
         return (output, low);
     }
+
+    private static Tensor Low(LinearLayer layer, Tensor x) =>
+        layer.Adapter is { } branch ? RowOperations<T, TNumbers>.Narrow(x, branch.A.t(), branch.Scaling) : empty(0); // [rows, r]
 
     /// <summary>The way back through <see cref="Project"/>.</summary>
     private static (Tensor? Input, Trained? Trained) ProjectBack(LinearLayer layer, Tensor doutput, Tensor x, Tensor low, bool needsInput)

@@ -65,15 +65,16 @@ internal sealed class BlockPass : autograd.SingleTensorFunction<BlockPass>
         var x = saved[0];
         var end = 1 + call.Sequences.Tensors.Length;
         call = call with { Sequences = call.Sequences.Of(saved.AsSpan(1, end - 1)) };
-        var kept = call.Recomputes ? Run(x, call).Kept : saved[end..];
+        var kept = call.Recomputes ? Run(x, call, isForWayBack: true).Kept : saved[end..];
         var gradients = x.dtype == ScalarType.Float32
             ? BlockMaths<float, Singles>.Back(call, x, kept, grad_output, x.requires_grad)
             : BlockMaths<ushort, BFloats>.Back(call, x, kept, grad_output, x.requires_grad);
         return [.. gradients.Select(gradient => gradient is null ? null! : scope.MoveToOuter(gradient))];
     }
 
-    private static BlockStates Run(Tensor x, Call call) =>
-        x.dtype == ScalarType.Float32 ? BlockMaths<float, Singles>.Run(call, x) : BlockMaths<ushort, BFloats>.Run(call, x);
+    private static BlockStates Run(Tensor x, Call call, bool isForWayBack = false) => x.dtype == ScalarType.Float32
+        ? BlockMaths<float, Singles>.Run(call, x, isForWayBack)
+        : BlockMaths<ushort, BFloats>.Run(call, x, isForWayBack);
 
     /// <summary>What the way back must know of the way forth.</summary>
     internal sealed record Call(LlamaBlock Block, Sequences Sequences, bool IsAsked, bool Recomputes);
