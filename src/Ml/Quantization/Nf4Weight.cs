@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,6 +10,8 @@ namespace RlhfFunctions.Ml.Quantization;
 /// </summary>
 public sealed class Nf4Weight : IDisposable
 {
+    private static readonly ConcurrentDictionary<string, Tensor> Pairs = new();
+
     // Weights quantised at a time, whole blocks. Whatever is large and short-lived leaves a large hole in the heap.
     private const long PieceLength = 1 << 20;
 
@@ -111,10 +114,14 @@ public sealed class Nf4Weight : IDisposable
     internal Tensor DequantizeAnywhere()
     {
         using var scope = NewDisposeScope();
-        var pairs = tensor(Nf4.Levels.SelectMany(upper => Nf4.Levels.SelectMany(lower => new[] { upper, lower })).ToArray(), [256, 2])
-            .to(Codes.device); // what a byte stands for
-        var levels = pairs.index_select(0, Codes.to(ScalarType.Int32)).view(-1).narrow(0, 0, Count);
-        var scales = Scales.repeat_interleave(Nf4.BlockSize).narrow(0, 0, Count);
-        return scope.MoveToOuter((levels * scales).to(Type));
+        var levels = PairsOn(Codes.device).index_select(0, Codes.to(ScalarType.Int32)).view(-1).narrow(0, 0, Count);
+        var numbers = Count % Nf4.BlockSize == 0
+            ? (levels.view(-1, Nf4.BlockSize) * Scales.unsqueeze(1)).view(-1)
+            : levels * Scales.repeat_interleave(Nf4.BlockSize).narrow(0, 0, Count);
+        return scope.MoveToOuter(numbers.to(Type));
     }
+
+    /// <summary>What each byte stands for. It stays on the device: to bring it there would wait for all that the device was asked for. [256, 2]</summary>
+    private static Tensor PairsOn(Device device) => Pairs.GetOrAdd(device.ToString(), _ =>
+        tensor(Nf4.Levels.SelectMany(upper => Nf4.Levels.SelectMany(lower => new[] { upper, lower })).ToArray(), [256, 2]).to(device).DetachFromDisposeScope());
 }

@@ -1,4 +1,5 @@
 using RlhfFunctions.Ml.Models;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Rollout;
@@ -11,8 +12,15 @@ internal static class TorchGeneration
 {
     private const double WorthShrinking = 0.75;
 
+    // Tokens that a GPU chooses before anybody looks at them: to look, it must have finished all it was asked for.
+    private const int AtATime = 8;
+
     /// <summary>The responses, in the prompts' order.</summary>
-    public static NotedResponse[] Run(LlamaForCausalLm model, GenerationJob job, CancellationToken cancellationToken)
+    /// <param name="model">The model.</param>
+    /// <param name="job">What is asked for.</param>
+    /// <param name="cancellationToken">Looked at whenever tokens are.</param>
+    /// <param name="tokensAtATime">Chosen before rows that have ended leave; null: by the device. Nothing else depends on it.</param>
+    public static NotedResponse[] Run(LlamaForCausalLm model, GenerationJob job, CancellationToken cancellationToken, int? tokensAtATime = null)
     {
         using var evaluation = no_grad();
         using var scope = NewDisposeScope();
@@ -35,49 +43,56 @@ internal static class TorchGeneration
         using var cache = new KvCache(width + settings.MaxNewTokens);
 
         var running = Enumerable.Range(0, prompts.Count).ToArray();
-        for (var position = 0; position < settings.MaxNewTokens; position++)
+        var atATime = job.Processors != LogitsProcessors.None ? 1 : tokensAtATime ?? (model.Device.type == DeviceType.CPU ? 1 : AtATime);
+        for (var first = 0; first < settings.MaxNewTokens; first += atATime)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using var tokenScope = NewDisposeScope();
+            using var tokensScope = NewDisposeScope();
 
-            // 2. the next token of each row
+            // 2. the next tokens of each row
+            var next = new List<Tensor>(); // [b] each
+            for (var position = first; position < Math.Min(settings.MaxNewTokens, first + atATime); position++)
+            {
+                if (position > 0)
+                    positions = [.. running.Select(row => (long)prompts[row].Length + position - 1)];
+                next.Add(Next(next.Count == 0 ? Rows(ids) : next[^1].unsqueeze(1), position));
+            }
+            var chosen = stack(next).cpu().data<long>().ToArray().Chunk(running.Length).ToArray();
+
+            // 3. rows that have ended take no more tokens, and leave once enough of them have
+            foreach (var tokens in chosen)
+                for (var i = 0; i < running.Length; i++)
+                    if (!responses[running[i]].HasEnded)
+                        responses[running[i]].Add(running[i], (int)tokens[i], job);
+            int[] live = [.. Enumerable.Range(0, running.Length).Where(i => !responses[running[i]].HasEnded)];
+            if (live.Length == 0)
+                break;
+            ids = chosen[^1];
+            if (live.Length <= WorthShrinking * running.Length)
+            {
+                var rows = tensor(Array.ConvertAll(live, i => (long)i), device: model.Device); // [b]
+                cache.KeepRows(rows);
+                isRealToken = isRealToken.index_select(0, rows).MoveToOuterDisposeScope(); // [b, S]
+                ids = Array.ConvertAll(live, i => ids[i]);
+                running = Array.ConvertAll(live, i => running[i]);
+            }
+        }
+        return responses;
+
+        Tensor Next(Tensor columns, int position)
+        {
+            using var tokenScope = NewDisposeScope();
             var isCached = isPadded ? isRealToken.narrow(1, 0, width + position) : null; // [b, S]
-            var hidden = model.Hidden(Rows(ids), Rows(positions), isCached, cache).select(1, -1); // [b, H]
+            var hidden = model.Hidden(columns, Rows(positions), isCached, cache).select(1, -1); // [b, H]
             var logits = model.Logits(hidden); // [b, V]
             if (job.Processors != LogitsProcessors.None)
             {
                 int[][] sequences = [.. running.Select(row => (int[])[.. prompts[row], .. responses[row].Ids])];
                 logits = job.Processors.Process(logits, sequences, position, job.EndOfText);
             }
-            var next = job.SampleKeys is null ? Sampler.Greedy(logits)
-                : Sampler.Draw(job.Processors.Warp(logits, settings.Temperature), [.. running.Select(row => job.SampleKeys[row])], position); // [b]
-            var chosen = next.cpu().data<long>().ToArray();
-
-            // 3. rows that have ended take no more tokens, and leave once enough of them have
-            var live = new List<int>();
-            for (var i = 0; i < running.Length; i++)
-            {
-                var response = responses[running[i]];
-                if (response.HasEnded)
-                    continue;
-                response.Add(running[i], (int)chosen[i], job);
-                if (!response.HasEnded)
-                    live.Add(i);
-            }
-            if (live.Count == 0)
-                break;
-            if (live.Count <= WorthShrinking * running.Length)
-            {
-                var rows = tensor(live.ConvertAll(i => (long)i).ToArray(), device: model.Device); // [b]
-                cache.KeepRows(rows);
-                isRealToken = isRealToken.index_select(0, rows).MoveToOuterDisposeScope(); // [b, S]
-                chosen = [.. live.Select(i => chosen[i])];
-                running = [.. live.Select(i => running[i])];
-            }
-            ids = chosen;
-            positions = [.. running.Select(row => (long)prompts[row].Length + position)];
+            return tokenScope.MoveToOuter(job.SampleKeys is null ? Sampler.Greedy(logits)
+                : Sampler.Draw(job.Processors.Warp(logits, settings.Temperature), [.. running.Select(row => job.SampleKeys[row])], position)); // [b]
         }
-        return responses;
 
         Tensor Rows(long[] cells) => tensor(cells, running.Length, cells.Length / running.Length, device: model.Device); // [b, T]
     }

@@ -46,6 +46,19 @@ public class BatchGeneratorTests
         Assert.Equal(together, prompts.Zip(keys, (prompt, key) => BatchGenerator.Sample(model, [prompt], [key], settings, default)[0]));
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(8)]
+    [InlineData(50)]
+    public void Tokens_that_a_device_chooses_before_anybody_looks_are_the_same(int tokensAtATime)
+    {
+        var model = TinyPolicy.Create().Model;
+        var job = BatchGenerator.Job(model, TinyPolicy.Prompts(12), TinyPolicy.Keys(12), Settings);
+        var expected = TorchGeneration.Run(model, job, default, tokensAtATime: 1);
+        Assert.True(expected.Select(response => response.Ids.Count).Distinct().Count() > 2);
+        Assert.Equal(expected.Select(response => response.Ids), TorchGeneration.Run(model, job, default, tokensAtATime).Select(response => response.Ids));
+    }
+
     [Fact]
     public void A_response_ends_with_its_first_end_of_text_or_at_the_limit()
     {
