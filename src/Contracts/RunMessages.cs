@@ -208,6 +208,10 @@ public sealed record StepReport(int Step, double Reward, double? Kl, double KlCo
     /// <summary>How the reward is being exploited, so that the run stops and publishes <see cref="Best"/>; null: nothing of the kind was seen.</summary>
     public string? Hack { get; init; }
 
+    /// <summary>Why the run stopped before its last step; null: it did not.</summary>
+    [JsonIgnore]
+    public string? WhyStopped => Alarm ?? Hack ?? Limit;
+
     /// <summary>The best checkpoint that the watch has seen; null: none yet.</summary>
     public int? Best { get; init; }
 
@@ -272,6 +276,10 @@ public sealed record RunOutcome(string RunId, double? LabelBefore, double? Label
 
     /// <summary>How the reward was being exploited, so that the run stopped; null: it was not.</summary>
     public string? Hack { get; init; }
+
+    /// <summary>Why the run stopped before its last step; null: it did not.</summary>
+    [JsonIgnore]
+    public string? WhyStopped => Alarm ?? Hack ?? Limit;
 
     /// <summary>The checkpoint that was published, where it is not the last one.</summary>
     public int? Chosen { get; init; }

@@ -26,7 +26,7 @@ public static class RlhfRun
         try
         {
             var outcome = await Generation(context, state);
-            if (outcome is not null) await Tell(context, state, RunEnd.Finished, outcome.Alarm ?? outcome.Limit);
+            if (outcome is not null) await Tell(context, state, RunEnd.Finished, outcome.WhyStopped);
             return outcome;
         }
         catch (TaskFailedException e)
@@ -62,7 +62,7 @@ public static class RlhfRun
 
     private static bool IsLearned(RlhfRunState state)
     {
-        return state.Step == state.Steps || state.Progress?.LastStep is { Alarm: not null } or { Hack: not null } or { Limit: not null };
+        return state.Step == state.Steps || state.Progress?.LastStep?.WhyStopped is not null;
     }
 
     private static async Task<RlhfRunState> Prepare(TaskOrchestrationContext context, RlhfRunState state)

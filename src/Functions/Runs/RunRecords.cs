@@ -149,7 +149,7 @@ public sealed class RunRecords(
         int told = kept.Reverse().TakeWhile(last => last.Kind is RunEventKind.Notified or RunEventKind.NotNotified).Count(); // after its end
         var all = new List<RunEvent> { new(run.CreatedAt!.Value, RunEventKind.Created, null) };
         all.AddRange(kept.SkipLast(told));
-        if (run.Outcome is { } outcome) all.Add(new(outcome.PublishedAt, RunEventKind.Finished, outcome.Alarm ?? outcome.Limit));
+        if (run.Outcome is { } outcome) all.Add(new(outcome.PublishedAt, RunEventKind.Finished, outcome.WhyStopped));
         else if (run.Status == nameof(OrchestrationRuntimeStatus.Failed)) all.Add(new(run.UpdatedAt!.Value, RunEventKind.Failed, run.Failure));
         all.AddRange(kept.TakeLast(told));
         return all;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -112,6 +113,8 @@ public sealed class ComposedRewardTests(RunningApp running) : IClassFixture<Runn
         Assert.Contains(Convert.ToHexString(SHA256.HashData(adapter)), manifest.RootElement.GetRawText(), StringComparison.OrdinalIgnoreCase);
         using var evaluation = JsonDocument.Parse(await running.App.ReadBlobAsync(BlobPaths.Published(request.RunId!, RunFiles.Evaluation)));
         Assert.Equal((view.Outcome.Hack, chosen), (evaluation.RootElement.GetProperty("hack").GetString(), evaluation.RootElement.GetProperty("chosen").GetInt32()));
+        var events = (await running.App.Http.GetFromJsonAsync<RunEvent[]>($"/api/runs/{request.RunId}/events", ContractsJson.Options))!;
+        Assert.Equal(view.Outcome.Hack, events.Single(one => one.Kind == RunEventKind.Finished).Reason);
     }
 
     private async Task<RunView> RunAsync(RunRequest request)
