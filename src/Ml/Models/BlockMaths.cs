@@ -29,9 +29,8 @@ internal static class BlockMaths<T, TNumbers>
         var (query, lowQuery) = Project(block.Query, Asked(call, normed)); // [B · R, heads · D]
         var (key, lowKey) = Project(block.Key, normed); // [B · T, KV heads · D]
         var (value, lowValue) = Project(block.Value, normed);
-        RowOperations<T, TNumbers>.Rotate(query, shape.Heads, asking, isBack: false);
-        RowOperations<T, TNumbers>.Rotate(key, shape.KeyValueHeads, sequences.All, isBack: false);
-        var (attended, logSums) = RowOperations<T, TNumbers>.Attend(query, key, value, asking, shape);
+        var (attended, logSums) = RowOperations<T, TNumbers>.Attend(
+            Turn(query, block.QueryNorm, shape.Heads, asking, epsilon), Turn(key, block.KeyNorm, shape.KeyValueHeads, sequences.All, epsilon), value, asking, shape);
         var (middle, lowOutput) = Project(block.Output, attended); // [B · R, H]
         middle.add_(Asked(call, input));
         var (normedMiddle, middleInverses) = RowOperations<T, TNumbers>.Norm(middle, block.MlpNorm, epsilon);
@@ -80,9 +79,11 @@ internal static class BlockMaths<T, TNumbers>
         if (!needsAttention)
             return Gradients(null, ofOutput, ofGate, ofUp, ofDown);
 
-        var (dquery, dkey, dvalue) = RowOperations<T, TNumbers>.AttendBack(query, key, value, asking, shape, attended, logSums, dattended!);
-        RowOperations<T, TNumbers>.Rotate(dquery, shape.Heads, asking, isBack: true);
-        RowOperations<T, TNumbers>.Rotate(dkey, shape.KeyValueHeads, sequences.All, isBack: true);
+        var turnedQuery = block.QueryNorm is null ? query : Turn(query, block.QueryNorm, shape.Heads, asking, epsilon);
+        var turnedKey = block.KeyNorm is null ? key : Turn(key, block.KeyNorm, shape.KeyValueHeads, sequences.All, epsilon);
+        var (dquery, dkey, dvalue) = RowOperations<T, TNumbers>.AttendBack(turnedQuery, turnedKey, value, asking, shape, attended, logSums, dattended!);
+        dquery = TurnBack(dquery, query, block.QueryNorm, shape.Heads, asking, epsilon);
+        dkey = TurnBack(dkey, key, block.KeyNorm, shape.KeyValueHeads, sequences.All, epsilon);
         var input = x.contiguous().flatten(0, 1); // [B · T, H]
         var (normed, _) = RowOperations<T, TNumbers>.Norm(input, block.AttentionNorm, epsilon);
         var (dasked, ofQuery) = ProjectBack(block.Query, dquery, Asked(call, normed), lowQuery, needsInput); // [B · R, H]
@@ -102,6 +103,25 @@ internal static class BlockMaths<T, TNumbers>
 
     /// <summary>The rows that ask. [B · T, n] → [B · R, n]</summary>
     private static Tensor Asked(BlockPass.Call call, Tensor rows) => call.IsAsked ? rows.index_select(0, call.Sequences.AskedRows) : rows;
+
+    /// <summary>Queries or keys, normed where the model norms them, turned to their positions: in place where it does not.</summary>
+    private static Tensor Turn(Tensor x, Tensor? norm, int heads, Places places, double epsilon)
+    {
+        var turned = norm is null ? x : RowOperations<T, TNumbers>.Norm(x.view(-1, norm.shape[0]), norm, epsilon).Normed.view(x.shape);
+        RowOperations<T, TNumbers>.Rotate(turned, heads, places, isBack: false);
+        return turned;
+    }
+
+    /// <summary>The way back through <see cref="Turn"/>; overwrites the gradient.</summary>
+    private static Tensor TurnBack(Tensor dturned, Tensor x, Tensor? norm, int heads, Places places, double epsilon)
+    {
+        RowOperations<T, TNumbers>.Rotate(dturned, heads, places, isBack: true);
+        if (norm is null)
+            return dturned;
+        var each = x.view(-1, norm.shape[0]); // [rows · heads, D]
+        var (_, inverses) = RowOperations<T, TNumbers>.Norm(each, norm, epsilon);
+        return RowOperations<T, TNumbers>.NormBack(dturned.view(each.shape), each, norm, inverses, zeros_like(each)).view(x.shape);
+    }
 
     private static bool Learns(params ReadOnlySpan<LinearLayer> layers)
     {

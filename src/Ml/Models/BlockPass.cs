@@ -18,9 +18,8 @@ internal sealed class BlockPass : autograd.SingleTensorFunction<BlockPass>
     /// <param name="config">Its sizes.</param>
     public static bool CanRun(LlamaBlock block, LlamaConfig config) =>
         config.HiddenSize % 16 == 0 && config.IntermediateSize % 16 == 0 && config.HeadSize % 32 == 0
-        && block.QueryNorm is null && block.AttentionNorm.device_type == TorchSharp.DeviceType.CPU
-        && block.AttentionNorm.dtype is ScalarType.Float32 or ScalarType.BFloat16
-        && !block.AttentionNorm.requires_grad && !block.MlpNorm.requires_grad
+        && block.AttentionNorm.device_type == TorchSharp.DeviceType.CPU && block.AttentionNorm.dtype is ScalarType.Float32 or ScalarType.BFloat16
+        && !Array.Exists([block.AttentionNorm, block.MlpNorm, block.QueryNorm, block.KeyNorm], norm => norm?.requires_grad == true)
         && Array.TrueForAll(block.Projections, projection => projection is { IsFrozen: true, Adapter: null or { Drops: false } });
 
     /// <summary>The block at all positions, or at some: all tokens have keys and values, only these ask.</summary>

@@ -33,10 +33,12 @@ public sealed class BlockPassTests
     [InlineData("o_proj", 4, false)]
     [InlineData("k_proj", 4, false)]
     [InlineData("q_proj", 4, false)]
-    public void States_and_gradients_are_those_of_single_operations(string targets, int rank, bool recomputes)
+    [InlineData("all-linear", 4, false, true)]
+    [InlineData("all-linear", 4, true, true)]
+    public void States_and_gradients_are_those_of_single_operations(string targets, int rank, bool recomputes, bool queryKeyNorm = false)
     {
         using var scope = NewDisposeScope();
-        using var model = new LlamaForCausalLm(Config, seed: 3);
+        using var model = Model(Config with { QueryKeyNorm = queryKeyNorm });
         using var adapter = Adapter(model, targets, rank);
         var (expected, expectedGradients) = Plain(model, adapter);
         var (states, gradients) = Learn(model, adapter, recomputes);
@@ -46,33 +48,36 @@ public sealed class BlockPassTests
     }
 
     [Fact]
-    public void In_bfloat16_they_are_the_same_up_to_its_rounding()
+    public void In_bfloat16_they_are_as_near_to_the_truth_as_those_of_single_operations()
     {
-        using var scope = NewDisposeScope();
-        using var folder = new TemporaryFolder();
-        using var exact = new LlamaForCausalLm(Config, seed: 3);
-        ModelFolderOf(exact, folder);
-        using var model = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4);
-        using var single = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4, computeType: ScalarType.Float32);
-        Assert.Equal(ScalarType.BFloat16, model.ComputeType);
-        using var adapter = Adapter(model, "all-linear", 4);
-        using var singleAdapter = Adapter(single, "all-linear", 4);
-        var (expected, expectedGradients) = Learn(single, singleAdapter);
-        var (plain, plainGradients) = Plain(model, adapter);
-        var (states, gradients) = Learn(model, adapter);
-        Assert.True(Distance(expected, states) < 1.2 * Distance(expected, plain), $"{Distance(expected, states)} against {Distance(expected, plain)}");
-        for (var i = 0; i < gradients.Length; i++)
+        var (ours, theirs) = (new List<double>(), new List<double>());
+        for (var seed = 1UL; seed <= 8; seed++)
         {
-            var (ours, theirs) = (Distance(expectedGradients[i], gradients[i]), Distance(expectedGradients[i], plainGradients[i]));
-            Assert.True(ours < Math.Max(0.01, 1.5 * theirs), $"{adapter.Parameters[i].Name}: {ours} against {theirs}");
+            using var scope = NewDisposeScope();
+            using var folder = new TemporaryFolder();
+            using var random = Model(Config, seed);
+            ModelFolderOf(random, folder);
+            using var model = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4);
+            using var single = LlamaForCausalLm.Load(folder.Root, ModelPrecision.Nf4, computeType: ScalarType.Float32);
+            Assert.Equal(ScalarType.BFloat16, model.ComputeType);
+            using var adapter = Adapter(model, "all-linear", 4);
+            using var singleAdapter = Adapter(single, "all-linear", 4);
+            var expected = Learn(single, singleAdapter);
+            ours.AddRange(Distances(expected, Learn(model, adapter)));
+            theirs.AddRange(Distances(expected, Plain(model, adapter)));
         }
+        Assert.InRange(ours.Max(), 0, 0.5);
+        Assert.True(ours.Average() < 1.1 * theirs.Average(), $"{ours.Average()} against {theirs.Average()}");
+
+        static IEnumerable<double> Distances((Tensor States, Tensor[] Gradients) expected, (Tensor States, Tensor[] Gradients) actual) =>
+            [Distance(expected.States, actual.States), .. expected.Gradients.Zip(actual.Gradients, Distance)];
     }
 
     [Fact]
     public void Nothing_depends_on_the_number_of_threads_nor_on_whether_gradients_are_asked_for()
     {
         using var scope = NewDisposeScope();
-        using var model = new LlamaForCausalLm(Config, seed: 3);
+        using var model = Model(Config);
         using var adapter = Adapter(model, "all-linear", 4);
         get_num_threads();
         set_num_threads(2);
@@ -98,7 +103,7 @@ public sealed class BlockPassTests
     public void It_leaves_no_tensors_behind(bool recomputes) => NoLeaks.In(() =>
     {
         using var scope = NewDisposeScope();
-        using var model = new LlamaForCausalLm(Config, seed: 3);
+        using var model = Model(Config);
         using var adapter = Adapter(model, "all-linear", 4);
         Learn(model, adapter, recomputes);
     });
@@ -108,6 +113,17 @@ public sealed class BlockPassTests
     {
         using var model = new LlamaForCausalLm(Config with { HeadSize = 16 }, seed: 3);
         Assert.DoesNotContain(model.Decoder.Blocks, block => BlockPass.CanRun(block, model.Config));
+    }
+
+    /// <summary>Random weights, norms included.</summary>
+    private static LlamaForCausalLm Model(LlamaConfig config, ulong seed = 3)
+    {
+        var model = new LlamaForCausalLm(config, seed);
+        using var noGrad = no_grad();
+        using var random = new Generator(4, CPU);
+        foreach (var (_, norm) in model.named_parameters().Where(p => p.name.EndsWith("norm.weight", StringComparison.Ordinal)))
+            norm.add_(randn(norm.shape, generator: random).mul_(0.3));
+        return model;
     }
 
     private static LoraAdapter Adapter(LlamaForCausalLm model, string targets, int rank)
