@@ -25,7 +25,7 @@ internal sealed class MiniBatch : IScoredBatch
 {
     private readonly TrainedPolicy _policy;
     private readonly Parameter[] _trained;
-    private readonly Tensor[] _gradients; // as long as no scope: scopes belong to threads
+    private readonly Tensor[] _gradients; // of no dispose scope, like the scores: scopes belong to threads
 
     private MiniBatch(TrainedPolicy policy, int rows, int longest)
     {
