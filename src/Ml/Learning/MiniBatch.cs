@@ -59,7 +59,7 @@ internal sealed class MiniBatch : IScoredBatch
         {
             Threads.Share(parts.Length, i =>
             {
-                foreach (var (microBatch, recomputes) in Cut(shares[i], policy.TokensAtATime))
+                foreach (var (microBatch, recomputes) in Cut(shares[i], policy))
                     parts[i].Add(microBatch, samples, temperature, loss, recomputes);
             });
             foreach (var part in parts[1..])
@@ -106,17 +106,24 @@ internal sealed class MiniBatch : IScoredBatch
         return [.. Enumerable.Range(0, parts).Select(part => byLength.Where((_, i) => i % parts == part).ToArray())];
     }
 
-    /// <summary>As many units at a time as have so many tokens, padded; whether one alone has more and its blocks must be computed once more.</summary>
-    private static IEnumerable<(Unit[] MicroBatch, bool Recomputes)> Cut(Unit[] byLength, long tokensAtATime)
+    /// <summary>
+    /// As many units at a time as have so many tokens, padded. Blocks of units of which one alone has more are computed once more, and keep
+    /// their inputs only: of those more tokens fit.
+    /// </summary>
+    private static IEnumerable<(Unit[] MicroBatch, bool Recomputes)> Cut(Unit[] byLength, TrainedPolicy policy)
     {
         for (var first = 0; first < byLength.Length;)
         {
             var (longest, rows, end) = (byLength[first].Tokens, 0L, first);
-            while (end < byLength.Length && (end == first || (rows + byLength[end].Rows.Length) * longest <= tokensAtATime))
+            var recomputes = IsLarge(byLength[first]);
+            var most = recomputes ? policy.RecomputedTokensAtATime : policy.TokensAtATime;
+            while (end < byLength.Length && (end == first || ((rows + byLength[end].Rows.Length) * longest <= most && IsLarge(byLength[end]) == recomputes)))
                 rows += byLength[end++].Rows.Length;
-            yield return (byLength[first..end], rows * longest > tokensAtATime);
+            yield return (byLength[first..end], recomputes);
             first = end;
         }
+
+        bool IsLarge(Unit unit) => unit.Rows.Length * (long)unit.Tokens > policy.TokensAtATime;
     }
 
     /// <summary>Takes some units through the policy and back.</summary>

@@ -56,6 +56,9 @@ public sealed class LlamaForCausalLm : nn.Module
         2L * Config.Layers * (Config.HiddenSize + ((Config.Heads + Config.KeyValueHeads) * Config.HeadSize) + Config.IntermediateSize)
         * (ComputeType == ScalarType.Float32 ? 4 : 2) * (_decoder.CanFuse ? 1 : 4); // single operations keep about four times as much
 
+    /// <summary>What they keep of a token where they keep their inputs only.</summary>
+    internal long InputBytesPerToken => (long)Config.Layers * Config.HiddenSize * (ComputeType == ScalarType.Float32 ? 4 : 2);
+
     internal LlamaDecoder Decoder => _decoder;
 
     /// <summary>The output layer's weight as fused loops read it; null where they cannot.</summary>

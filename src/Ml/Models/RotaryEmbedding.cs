@@ -17,13 +17,14 @@ internal sealed class RotaryEmbedding : IDisposable
     private readonly LlamaConfig _config;
     private readonly ScalarType _type;
     private readonly Device _device;
-    private Tensor _cosine; // [rows, D]
-    private Tensor _signedSine; // [rows, D]: the first half negated, so that a rotation of halves needs no sign
+    private readonly Lock _growing = new();
+    private readonly List<(Tensor Cosine, Tensor SignedSine)> _outgrown = []; // which other threads may still read
+    private volatile Tables _tables;
 
     public RotaryEmbedding(LlamaConfig config, ScalarType type, Device device)
     {
         (_config, _type, _device) = (config, type, device);
-        (_cosine, _signedSine) = BuildTables(Math.Min(config.ContextLength, FirstRows));
+        _tables = BuildTables(Math.Min(config.ContextLength, FirstRows));
     }
 
     /// <summary>The rotations of a batch of positions.</summary>
@@ -38,17 +39,16 @@ internal sealed class RotaryEmbedding : IDisposable
         {
             if (first + length > _config.ContextLength)
                 throw OutsideContext($"Position {first + length - 1}");
-            GrowTo(first + length);
+            var tables = WithRows(first + length);
             var shape = new[] { 1, length, 1, _config.HeadSize };
-            return (_cosine.narrow(0, first, length).view(shape), _signedSine.narrow(0, first, length).view(shape));
+            return (tables.Cosine.narrow(0, first, length).view(shape), tables.SignedSine.narrow(0, first, length).view(shape));
         }
-        if (_cosine.shape[0] < _config.ContextLength)
-            GrowTo(positions.max().ToInt64() + 1);
+        var (cosine, signedSine, _) = WithRows(_tables.Rows < _config.ContextLength ? positions.max().ToInt64() + 1 : 0);
         var flat = positions.reshape(-1);
         var rows = new[] { positions.shape[0], length, 1, _config.HeadSize };
         try
         {
-            return (_cosine.index_select(0, flat).view(rows), _signedSine.index_select(0, flat).view(rows));
+            return (cosine.index_select(0, flat).view(rows), signedSine.index_select(0, flat).view(rows));
         }
         catch (System.Runtime.InteropServices.ExternalException e)
         {
@@ -66,22 +66,33 @@ internal sealed class RotaryEmbedding : IDisposable
 
     public void Dispose()
     {
-        _cosine.Dispose();
-        _signedSine.Dispose();
+        foreach (var (cosine, signedSine) in (IEnumerable<(Tensor, Tensor)>)[.. _outgrown, (_tables.Cosine, _tables.SignedSine)])
+        {
+            cosine.Dispose();
+            signedSine.Dispose();
+        }
     }
 
-    private void GrowTo(long rows)
+    /// <summary>Tables of at least so many rows, as far as the context goes.</summary>
+    private Tables WithRows(long rows)
     {
-        if (rows <= _cosine.shape[0] || rows > _config.ContextLength)
-            return;
-        Dispose();
-        (_cosine, _signedSine) = BuildTables(Math.Min(_config.ContextLength, Math.Max(rows, 2 * _cosine.shape[0])));
+        if (rows <= _tables.Rows || rows > _config.ContextLength)
+            return _tables;
+        lock (_growing)
+        {
+            if (rows > _tables.Rows)
+            {
+                _outgrown.Add((_tables.Cosine, _tables.SignedSine));
+                _tables = BuildTables(Math.Min(_config.ContextLength, Math.Max(rows, 2 * _tables.Rows)));
+            }
+            return _tables;
+        }
     }
 
     private ArgumentOutOfRangeException OutsideContext(string what, Exception? inner = null) => new(
         $"{what} lies outside the model's context of {_config.ContextLength} positions: shorten the prompt or the response.", inner);
 
-    private (Tensor Cosine, Tensor SignedSine) BuildTables(long rows)
+    private Tables BuildTables(long rows)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -90,7 +101,7 @@ internal sealed class RotaryEmbedding : IDisposable
         var (cosine, sine) = (angles.cos(), angles.sin());
         var cosines = cat([cosine, cosine], 1).to(_type, _device);
         var signedSines = cat([-sine, sine], 1).to(_type, _device);
-        return (cosines.DetachFromDisposeScope(), signedSines.DetachFromDisposeScope());
+        return new(cosines.DetachFromDisposeScope(), signedSines.DetachFromDisposeScope(), rows);
     }
 
     private Tensor Frequencies()
@@ -106,4 +117,10 @@ internal sealed class RotaryEmbedding : IDisposable
         var kept = ((turns - bands.LowFrequencyFactor) / (bands.HighFrequencyFactor - bands.LowFrequencyFactor)).clamp(0, 1);
         return ((1 - kept) * stretched) + (kept * frequencies);
     }
+
+    /// <summary>What each position turns by.</summary>
+    /// <param name="Cosine">[rows, D]</param>
+    /// <param name="SignedSine">[rows, D]: the first half negated, so that a rotation of halves needs no sign.</param>
+    /// <param name="Rows">Positions.</param>
+    private sealed record Tables(Tensor Cosine, Tensor SignedSine, long Rows);
 }

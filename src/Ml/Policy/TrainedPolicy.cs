@@ -30,6 +30,9 @@ public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, V
     /// <summary>Tokens of a mini-batch, padded, that a thread takes through the policy and back at a time.</summary>
     internal long TokensAtATime => Math.Max(1, ActivationBytes / Model.KeptBytesPerToken);
 
+    /// <summary>The same where blocks keep their inputs only.</summary>
+    internal long RecomputedTokensAtATime => Math.Max(1, ActivationBytes / Model.InputBytesPerToken);
+
     /// <summary>Where it computes.</summary>
     public Device Device => Adapter.Parameters[0].Parameter.device;
 
@@ -63,7 +66,8 @@ public sealed class TrainedPolicy(LlamaForCausalLm model, LoraAdapter adapter, V
             Model, predicting.flatten(0, 1), sequences.ResponseIds.flatten(), temperature); // [B · R] each
         var values = ValueHead?.Forward(predicting); // [B, R]
         return new(
-            logProbs.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope(), values?.MoveToOuterDisposeScope(),
+            // Where a response has no token, what stands there says nothing: a ratio of it could be infinite, and no mask makes that a number.
+            logProbs.view(sequences.ResponseIds.shape).masked_fill(sequences.IsResponseToken.logical_not(), 0).MoveToOuterDisposeScope(), values?.MoveToOuterDisposeScope(),
             entropy.view(sequences.ResponseIds.shape).MoveToOuterDisposeScope());
     }
 

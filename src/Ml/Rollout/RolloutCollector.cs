@@ -9,6 +9,9 @@ namespace RlhfFunctions.Ml.Rollout;
 /// <summary>Lets the policy answer prompts and notes all that the update needs to know.</summary>
 public static class RolloutCollector
 {
+    // That a thread scores at a time: a block's widest states of more of them are gigabytes.
+    private const int TokensAtATime = 1 << 14;
+
     /// <summary>One sample per prompt, in order.</summary>
     /// <param name="policy">The policy, adapter on.</param>
     /// <param name="decode">Token ids, and whether special ones are left out → text.</param>
@@ -83,8 +86,10 @@ public static class RolloutCollector
     {
         using var stage = Stage.Begin("score");
         var threads = get_num_threads();
+        var longest = Enumerable.Range(0, prompts.Count).Select(row => prompts[row].Length + responses[row].Length).DefaultIfEmpty(1).Max();
+        var rowsAtATime = Math.Min(Math.Min(batchSize, (prompts.Count + threads - 1) / threads), TokensAtATime / longest);
         var batches = Enumerable.Range(0, prompts.Count).OrderByDescending(row => prompts[row].Length + responses[row].Length)
-            .Chunk(Math.Min(batchSize, (prompts.Count + threads - 1) / threads)).ToArray();
+            .Chunk(Math.Max(1, rowsAtATime)).ToArray();
         var own = ForEach(batches, threads, rows => Numbers(rows, policy.Score(Sequences(rows), temperature)));
         if (kind is not { } penalty)
             return [.. own.Select((scored, i) => Sample(i, prompts[i], responses[i], scored.LogProbs, [], scored.Values, []))];

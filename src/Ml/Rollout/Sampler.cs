@@ -24,8 +24,18 @@ public static class Sampler
         using var scope = NewDisposeScope();
         if (logits.device_type == DeviceType.CPU)
             return tensor(DrawEach(logits, keys, position)).MoveToOuterDisposeScope();
+        return Draw(logits, Uniforms(keys, position, 1, logits.device)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What decides some tokens of each sample, on a device. [b, count] float64</summary>
+    internal static Tensor Uniforms(IReadOnlyList<ulong> keys, int first, int count, Device device) =>
+        tensor(keys.SelectMany(key => Enumerable.Range(first, count).Select(position => Seeds.Uniform(key, position))).ToArray(), keys.Count, count, device: device);
+
+    /// <summary>One token per row, decided by what is given. [b, V] and [b, 1] → [b]</summary>
+    internal static Tensor Draw(Tensor logits, Tensor uniform)
+    {
+        using var scope = NewDisposeScope();
         var cumulative = nn.functional.softmax(logits, -1, float64).cumsum(-1); // [b, V]
-        var uniform = tensor(keys.Select(key => Seeds.Uniform(key, position)).ToArray(), keys.Count, 1, device: logits.device); // [b, 1]
         // The first entry above u: a token of probability zero does not rise above its predecessor and is never hit.
         var ids = searchsorted(cumulative, uniform * cumulative.narrow(1, -1, 1), right: true); // [b, 1]
         return ids.squeeze(1).clamp_(max: logits.shape[1] - 1).MoveToOuterDisposeScope();

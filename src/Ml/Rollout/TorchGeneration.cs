@@ -12,7 +12,7 @@ internal static class TorchGeneration
 {
     private const double WorthShrinking = 0.75;
 
-    // Tokens that a GPU chooses before anybody looks at them: to look, it must have finished all it was asked for.
+    // Tokens that a GPU chooses before it hears of the host again: whatever is brought there or back waits for all it was asked for.
     private const int AtATime = 8;
 
     /// <summary>The responses, in the prompts' order.</summary>
@@ -51,11 +51,15 @@ internal static class TorchGeneration
 
             // 2. the next tokens of each row
             var next = new List<Tensor>(); // [b] each
-            for (var position = first; position < Math.Min(settings.MaxNewTokens, first + atATime); position++)
+            var count = Math.Min(atATime, settings.MaxNewTokens - first);
+            var places = Rows([.. running.SelectMany(row => Enumerable.Range(prompts[row].Length + first - 1, count).Select(place => (long)place))]); // [b, n]
+            ulong[]? keys = job.SampleKeys is null ? null : [.. running.Select(row => job.SampleKeys[row])];
+            var uniforms = keys is null || model.Device.type == DeviceType.CPU ? null : Sampler.Uniforms(keys, first, count, model.Device); // [b, n]
+            for (var t = 0; t < count; t++)
             {
-                if (position > 0)
-                    positions = [.. running.Select(row => (long)prompts[row].Length + position - 1)];
-                next.Add(Next(next.Count == 0 ? Rows(ids) : next[^1].unsqueeze(1), position));
+                var fed = t > 0 ? next[^1].unsqueeze(1) : Rows(ids); // [b, T]
+                var at = first + t > 0 ? places.narrow(1, t, 1) : Rows(positions); // [b, T]
+                next.Add(Next(fed, at, first + t, keys, uniforms?.narrow(1, t, 1)));
             }
             var chosen = stack(next).cpu().data<long>().ToArray().Chunk(running.Length).ToArray();
 
@@ -79,19 +83,21 @@ internal static class TorchGeneration
         }
         return responses;
 
-        Tensor Next(Tensor columns, int position)
+        Tensor Next(Tensor columns, Tensor places, int position, ulong[]? keys, Tensor? uniform)
         {
             using var tokenScope = NewDisposeScope();
             var isCached = isPadded ? isRealToken.narrow(1, 0, width + position) : null; // [b, S]
-            var hidden = model.Hidden(columns, Rows(positions), isCached, cache).select(1, -1); // [b, H]
+            var hidden = model.Hidden(columns, places, isCached, cache).select(1, -1); // [b, H]
             var logits = model.Logits(hidden); // [b, V]
             if (job.Processors != LogitsProcessors.None)
             {
                 int[][] sequences = [.. running.Select(row => (int[])[.. prompts[row], .. responses[row].Ids])];
                 logits = job.Processors.Process(logits, sequences, position, job.EndOfText);
             }
-            return tokenScope.MoveToOuter(job.SampleKeys is null ? Sampler.Greedy(logits)
-                : Sampler.Draw(job.Processors.Warp(logits, settings.Temperature), [.. running.Select(row => job.SampleKeys[row])], position)); // [b]
+            if (keys is null)
+                return tokenScope.MoveToOuter(Sampler.Greedy(logits)); // [b]
+            var warped = job.Processors.Warp(logits, settings.Temperature);
+            return tokenScope.MoveToOuter(uniform is null ? Sampler.Draw(warped, keys, position) : Sampler.Draw(warped, uniform)); // [b]
         }
 
         Tensor Rows(long[] cells) => tensor(cells, running.Length, cells.Length / running.Length, device: model.Device); // [b, T]

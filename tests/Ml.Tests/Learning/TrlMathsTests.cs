@@ -135,12 +135,12 @@ public class TrlMathsTests
         }
     }
 
-    /// <summary>
-    /// logits[b, t, v] = sin(0.7 v + 0.9 t + 1.3 b + shift + 0.1 id[b, t]) · scale; values = ½ cos(0.5 t + 0.8 b + shift).
-    /// </summary>
     private static Tensor Penalties(Tensor differences, KlPenalty kind) =>
         tensor([.. differences.to(float32).data<float>().Select(d => TokenKl.Penalty(d, kind))]).view(differences.shape).to(differences.dtype);
 
+    /// <summary>
+    /// logits[b, t, v] = sin(0.7 v + 0.9 t + 1.3 b + shift + 0.1 id[b, t]) · scale; values = ½ cos(0.5 t + 0.8 b + shift).
+    /// </summary>
     private static (Tensor LogProbs, Tensor Values) Toy(int[][] ids, double scale, double shift)
     {
         const int Vocabulary = 7;

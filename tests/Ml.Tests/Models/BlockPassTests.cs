@@ -41,6 +41,7 @@ public sealed class BlockPassTests
         using var model = Model(Config with { QueryKeyNorm = queryKeyNorm });
         using var adapter = Adapter(model, targets, rank);
         var (expected, expectedGradients) = Plain(model, adapter);
+        Assert.True(model.Decoder.CanFuse);
         var (states, gradients) = Learn(model, adapter, recomputes);
         AssertTensor.Close(expected, states, 2e-5, "states");
         Assert.All(expectedGradients.Zip(gradients, adapter.Parameters), one =>
@@ -151,6 +152,7 @@ public sealed class BlockPassTests
     {
         var norm = model.named_parameters().First(p => p.name.EndsWith("input_layernorm.weight", StringComparison.Ordinal)).parameter;
         norm.requires_grad_(true);
+        Assert.False(model.Decoder.CanFuse);
         var learned = Learn(model, adapter);
         norm.requires_grad_(false);
         return learned;
