@@ -97,31 +97,21 @@ internal abstract unsafe class WeightRows(int outputs, int inputs)
                         Sse.Prefetch0(d + ahead);
                     }
                     var u = Vector512.Load(x + column);
-                    sumsA = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(a + column)), sumsA);
-                    sumsB = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(b + column)), sumsB);
-                    sumsC = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(c + column)), sumsC);
-                    sumsD = Vector512.FusedMultiplyAdd(u, Widen(Vector256.Load(d + column)), sumsD);
+                    sumsA = Vector512.FusedMultiplyAdd(u, BFloats.Load(a + column), sumsA);
+                    sumsB = Vector512.FusedMultiplyAdd(u, BFloats.Load(b + column), sumsB);
+                    sumsC = Vector512.FusedMultiplyAdd(u, BFloats.Load(c + column), sumsC);
+                    sumsD = Vector512.FusedMultiplyAdd(u, BFloats.Load(d + column), sumsD);
                 }
                 (Vector128.Load(y) + RowProducts.Fours(sumsA, sumsB, sumsC, sumsD)).Store(y);
             }
             return true;
         }
 
-        /// <summary>A bfloat16 is the upper half of a float.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector512<float> Widen(Vector256<ushort> halves)
-        {
-            if (Avx512F.IsSupported)
-                return Vector512.ShiftLeft(Avx512F.ConvertToVector512UInt32(halves), 16).AsSingle();
-            var (lower, upper) = Vector256.Widen(halves);
-            return Vector512.ShiftLeft(Vector512.Create(lower, upper), 16).AsSingle();
-        }
-
         private static void Widen(ushort* from, float* to, int length)
         {
             var i = 0;
             for (; i + Lanes <= length; i += Lanes)
-                Widen(Vector256.Load(from + i)).Store(to + i);
+                BFloats.Load(from + i).Store(to + i);
             for (; i < length; i++)
                 to[i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
         }

@@ -1,5 +1,4 @@
 using RlhfFunctions.Ml.Foundations;
-using RlhfFunctions.Ml.Passes;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Models;

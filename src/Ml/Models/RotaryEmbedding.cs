@@ -18,7 +18,7 @@ internal sealed class RotaryEmbedding : IDisposable
     private readonly ScalarType _type;
     private readonly Device _device;
     private readonly Lock _growing = new();
-    private readonly List<(Tensor Cosine, Tensor SignedSine)> _outgrown = []; // which other threads may still read
+    private readonly List<Tables> _outgrown = []; // which other threads may still read
     private volatile Tables _tables;
 
     public RotaryEmbedding(LlamaConfig config, ScalarType type, Device device)
@@ -66,7 +66,7 @@ internal sealed class RotaryEmbedding : IDisposable
 
     public void Dispose()
     {
-        foreach (var (cosine, signedSine) in (IEnumerable<(Tensor, Tensor)>)[.. _outgrown, (_tables.Cosine, _tables.SignedSine)])
+        foreach (var (cosine, signedSine, _) in (Tables[])[.. _outgrown, _tables])
         {
             cosine.Dispose();
             signedSine.Dispose();
@@ -82,7 +82,7 @@ internal sealed class RotaryEmbedding : IDisposable
         {
             if (rows > _tables.Rows)
             {
-                _outgrown.Add((_tables.Cosine, _tables.SignedSine));
+                _outgrown.Add(_tables);
                 _tables = BuildTables(Math.Min(_config.ContextLength, Math.Max(rows, 2 * _tables.Rows)));
             }
             return _tables;

@@ -64,14 +64,14 @@ internal static unsafe class CausalAttention<T, TNumbers>
                     var limit = Limit(seen, count);
                     var place = QueryPlace(sequence, first, h, shape);
                     Load(q + place, count, shape, scale, asking);
-                    Score(asking, keys, padded, size, limit, scores);
+                    Multiply(asking, size, size, keys, padded, limit, scores);
                     for (var row = 0; row < count; row++)
                     {
                         var (largest, sum) = Weigh(scores + (row * padded), seen[row] + 1, limit);
                         inverses[row] = 1 / sum;
                         logSums[((((long)sequence * shape.Heads) + h) * shape.Queries) + first + row] = largest + MathF.Log(sum);
                     }
-                    Mix(scores, padded, values, size, limit, means);
+                    Multiply(scores, padded, limit, values, size, size, means);
                     for (var row = 0; row < count; row++)
                         Store(means + (row * size), Vector512.Create(inverses[row]), size, output + place + ((long)row * shape.Heads * size));
                 }
@@ -113,8 +113,8 @@ internal static unsafe class CausalAttention<T, TNumbers>
                     var place = QueryPlace(sequence, first, h, shape);
                     Load(q + place, count, shape, scale, asking);
                     Load(doutput + place, count, shape, Vector512<float>.One, dmeans);
-                    Score(asking, keysAcross, padded, size, limit, weights);
-                    Score(dmeans, valuesAcross, padded, size, limit, dscores);
+                    Multiply(asking, size, size, keysAcross, padded, limit, weights);
+                    Multiply(dmeans, size, size, valuesAcross, padded, limit, dscores);
                     for (var row = 0; row < Rows; row++)
                     {
                         float* weight = weights + (row * padded), dscore = dscores + (row * padded);
@@ -128,7 +128,7 @@ internal static unsafe class CausalAttention<T, TNumbers>
                         var common = Dot(dmeans + (row * size), output + place + ((long)row * shape.Heads * size), size);
                         WeighBack(weight, dscore, logSum, common, seen[row] + 1, limit);
                     }
-                    Mix(dscores, padded, keys, size, limit, turned);
+                    Multiply(dscores, padded, limit, keys, size, size, turned);
                     for (var row = 0; row < count; row++)
                         Store(turned + (row * size), scale, size, dq + place + ((long)row * shape.Heads * size));
                     Spread(weights, padded, dmeans, size, limit, dvalues);
@@ -238,77 +238,48 @@ internal static unsafe class CausalAttention<T, TNumbers>
         return Vector512.Sum(sum);
     }
 
-    /// <summary>scores = x·keys. [4, D] × [D, padded T] → [4, limit]</summary>
+    /// <summary>y = x·w. [4, k] × [k, n] → [4, n]</summary>
+    /// <param name="x">Of queries: their heads, or their weights.</param>
+    /// <param name="xStride">From one row of x to the next.</param>
+    /// <param name="k">Columns of x.</param>
+    /// <param name="w">Keys or values lying across, or along.</param>
+    /// <param name="stride">From one row of w to the next, and of y.</param>
+    /// <param name="n">Columns of w, in whole thirty-twos.</param>
+    /// <param name="y">Overwritten.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Score(float* x, float* keys, int padded, int size, int limit, float* scores)
+    private static void Multiply(float* x, int xStride, int k, float* w, int stride, int n, float* y)
     {
-        float* x1 = x + size, x2 = x1 + size, x3 = x2 + size;
-        for (var t = 0; t < limit; t += Wide)
+        float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
+        for (var column = 0; column < n; column += Wide)
         {
             Vector512<float> a0 = default, b0 = default, a1 = default, b1 = default, a2 = default, b2 = default, a3 = default, b3 = default;
-            var key = keys + t;
-            for (var d = 0; d < size; d++, key += padded)
-            {
-                var (u, v) = (Vector512.Load(key), Vector512.Load(key + Lanes));
-                var w = Vector512.Create(x[d]);
-                a0 = Vector512.FusedMultiplyAdd(w, u, a0);
-                b0 = Vector512.FusedMultiplyAdd(w, v, b0);
-                w = Vector512.Create(x1[d]);
-                a1 = Vector512.FusedMultiplyAdd(w, u, a1);
-                b1 = Vector512.FusedMultiplyAdd(w, v, b1);
-                w = Vector512.Create(x2[d]);
-                a2 = Vector512.FusedMultiplyAdd(w, u, a2);
-                b2 = Vector512.FusedMultiplyAdd(w, v, b2);
-                w = Vector512.Create(x3[d]);
-                a3 = Vector512.FusedMultiplyAdd(w, u, a3);
-                b3 = Vector512.FusedMultiplyAdd(w, v, b3);
-            }
-            StoreFour(scores + t, padded, a0, b0, a1, b1, a2, b2, a3, b3);
-        }
-    }
-
-    /// <summary>y = weights·x. [4, limit] × [limit, D] → [4, D]</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Mix(float* weights, int padded, float* x, int size, int limit, float* y)
-    {
-        float* w1 = weights + padded, w2 = w1 + padded, w3 = w2 + padded;
-        for (var d = 0; d < size; d += Wide)
-        {
-            Vector512<float> a0 = default, b0 = default, a1 = default, b1 = default, a2 = default, b2 = default, a3 = default, b3 = default;
-            var row = x + d;
-            for (var t = 0; t < limit; t++, row += size)
+            var row = w + column;
+            for (var i = 0; i < k; i++, row += stride)
             {
                 var (u, v) = (Vector512.Load(row), Vector512.Load(row + Lanes));
-                var w = Vector512.Create(weights[t]);
-                a0 = Vector512.FusedMultiplyAdd(w, u, a0);
-                b0 = Vector512.FusedMultiplyAdd(w, v, b0);
-                w = Vector512.Create(w1[t]);
-                a1 = Vector512.FusedMultiplyAdd(w, u, a1);
-                b1 = Vector512.FusedMultiplyAdd(w, v, b1);
-                w = Vector512.Create(w2[t]);
-                a2 = Vector512.FusedMultiplyAdd(w, u, a2);
-                b2 = Vector512.FusedMultiplyAdd(w, v, b2);
-                w = Vector512.Create(w3[t]);
-                a3 = Vector512.FusedMultiplyAdd(w, u, a3);
-                b3 = Vector512.FusedMultiplyAdd(w, v, b3);
+                var factor = Vector512.Create(x[i]);
+                a0 = Vector512.FusedMultiplyAdd(factor, u, a0);
+                b0 = Vector512.FusedMultiplyAdd(factor, v, b0);
+                factor = Vector512.Create(x1[i]);
+                a1 = Vector512.FusedMultiplyAdd(factor, u, a1);
+                b1 = Vector512.FusedMultiplyAdd(factor, v, b1);
+                factor = Vector512.Create(x2[i]);
+                a2 = Vector512.FusedMultiplyAdd(factor, u, a2);
+                b2 = Vector512.FusedMultiplyAdd(factor, v, b2);
+                factor = Vector512.Create(x3[i]);
+                a3 = Vector512.FusedMultiplyAdd(factor, u, a3);
+                b3 = Vector512.FusedMultiplyAdd(factor, v, b3);
             }
-            StoreFour(y + d, size, a0, b0, a1, b1, a2, b2, a3, b3);
+            var to = y + column;
+            a0.Store(to);
+            b0.Store(to + Lanes);
+            a1.Store(to + stride);
+            b1.Store(to + stride + Lanes);
+            a2.Store(to + (2 * stride));
+            b2.Store(to + (2 * stride) + Lanes);
+            a3.Store(to + (3 * stride));
+            b3.Store(to + (3 * stride) + Lanes);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreFour(
-        float* to, int stride, Vector512<float> a0, Vector512<float> b0, Vector512<float> a1, Vector512<float> b1,
-        Vector512<float> a2, Vector512<float> b2, Vector512<float> a3, Vector512<float> b3)
-    {
-        a0.Store(to);
-        b0.Store(to + Lanes);
-        a1.Store(to + stride);
-        b1.Store(to + stride + Lanes);
-        a2.Store(to + (2 * stride));
-        b2.Store(to + (2 * stride) + Lanes);
-        a3.Store(to + (3 * stride));
-        b3.Store(to + (3 * stride) + Lanes);
     }
 
     /// <summary>y += weightsᵀ·x. [4, limit] and [4, D] → [limit, D]</summary>

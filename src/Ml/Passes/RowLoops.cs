@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using RlhfFunctions.Ml.Foundations;
 
 namespace RlhfFunctions.Ml.Passes;
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using RlhfFunctions.Ml.Foundations;
 using static TorchSharp.torch;
 
 namespace RlhfFunctions.Ml.Quantization;
@@ -46,7 +47,7 @@ internal static class Nf4
     public static Vector512<float> Table(float scale, ScalarType type) => type switch
     {
         ScalarType.Float16 => RoundToHalf(LevelVector * scale, allNormal: scale * SmallestLevel >= SmallestNormalHalf),
-        ScalarType.BFloat16 => RoundToBFloat16(LevelVector * scale),
+        ScalarType.BFloat16 => BFloats.Round(LevelVector * scale),
         _ => LevelVector * scale,
     };
 
@@ -132,14 +133,5 @@ internal static class Nf4
         var sign = bits & Vector512.Create(0x8000_0000u);
         var small = (((Vector512.Abs(x) + Vector512.Create(0.5f)) - Vector512.Create(0.5f)).AsUInt32() | sign).AsSingle();
         return Vector512.ConditionalSelect(Vector512.LessThan(Vector512.Abs(x), Vector512.Create(SmallestNormalHalf)), small, normal);
-    }
-
-    /// <summary>To nearest, ties to even.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> RoundToBFloat16(Vector512<float> x)
-    {
-        var bits = x.AsUInt32();
-        var odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1u);
-        return ((bits + Vector512.Create(0x7FFFu) + odd) & Vector512.Create(0xFFFF_0000u)).AsSingle();
     }
 }

@@ -214,17 +214,10 @@ internal sealed unsafe class Nf4Rows : WeightRows, IDisposable
         var block = first * Blocks;
         for (var end = block + ((long)count * Blocks); block < end; block++, to += Nf4.BlockSize)
         {
-            var table = Nf4.RoundToBFloat16(Nf4.Table(_scales[block], _type));
+            var table = BFloats.Round(Nf4.Table(_scales[block], _type));
             var codes = Codes(block);
             for (var digit = 0; digit < Nf4.BlockSize / Lanes; digit++)
-            {
-                var weights = Nf4.Lookup(table, Vector512.ShiftRightLogical(codes, 4 * digit)).AsUInt32();
-                var upper = Vector512.ShiftRightLogical(weights, 16);
-                var halves = Avx512F.IsSupported
-                    ? Avx512F.ConvertToVector256UInt16(upper)
-                    : Vector256.Narrow(upper.GetLower(), upper.GetUpper());
-                halves.Store(to + (digit * Lanes));
-            }
+                BFloats.StoreRounded(Nf4.Lookup(table, Vector512.ShiftRightLogical(codes, 4 * digit)), to + (digit * Lanes));
         }
     }
 

@@ -1,9 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using RlhfFunctions.Ml.Quantization;
 
-namespace RlhfFunctions.Ml.Passes;
+namespace RlhfFunctions.Ml.Foundations;
 
 /// <summary>How hidden states are held in memory, sixteen at a time: known to the loops when they are compiled.</summary>
 /// <typeparam name="T">One number.</typeparam>
@@ -46,9 +45,13 @@ internal readonly unsafe struct BFloats : INumbers<ushort>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(Vector512<float> numbers, ushort* to)
+    public static void Store(Vector512<float> numbers, ushort* to) => StoreRounded(Round(numbers), to);
+
+    /// <summary>Of numbers that <see cref="Round"/> has rounded already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreRounded(Vector512<float> numbers, ushort* to)
     {
-        var upper = Vector512.ShiftRightLogical(Round(numbers).AsUInt32(), 16);
+        var upper = Vector512.ShiftRightLogical(numbers.AsUInt32(), 16);
         var halves = Avx512F.IsSupported
             ? Avx512F.ConvertToVector256UInt16(upper)
             : Vector256.Narrow(upper.GetLower(), upper.GetUpper());
@@ -56,5 +59,10 @@ internal readonly unsafe struct BFloats : INumbers<ushort>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Round(Vector512<float> numbers) => Nf4.RoundToBFloat16(numbers);
+    public static Vector512<float> Round(Vector512<float> numbers)
+    {
+        var bits = numbers.AsUInt32();
+        var odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1u);
+        return ((bits + Vector512.Create(0x7FFFu) + odd) & Vector512.Create(0xFFFF_0000u)).AsSingle();
+    }
 }
